@@ -51,7 +51,7 @@ class Experiment:
 
     Attributes:
       name: of the launcher and the run directory.
-      hparams: the `@hparams` class; `seed` is required, `steps` (swept int) says how long a run trains, none is a solve.
+      hparams: the `@hparams` class; `seed` is required, `steps` (swept int) says how long a run trains; none: a solve.
       init: `(hp) -> state`.
       step: `(state, hp, key) -> (state, metrics)`; metrics hold what a step computes anyway (loss, gradient norm), are
         recorded beside the measures, and a non-finite one means the run diverged.

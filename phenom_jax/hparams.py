@@ -13,6 +13,7 @@ Hyperparameters are pytrees whose leaves are the swept values and the active cou
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import typing
 from collections.abc import Callable, Mapping
@@ -105,7 +106,7 @@ def hparams(cls: type[T]) -> type[T]:
     Raises:
       TypeError: a field is declared by none of swept, size and static, or there is no `seed`.
     """
-    for name in cls.__dict__.get("__annotations__", {}):
+    for name in inspect.get_annotations(cls):
         if not isinstance(cls.__dict__.get(name), dataclasses.Field):
             raise TypeError(f"{cls.__name__}.{name}: declare it with swept(...), size(...) or static(...)")
     cls.__post_init__ = _counts_become_sizes  # type: ignore[attr-defined]

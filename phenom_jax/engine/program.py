@@ -1,0 +1,358 @@
+"""The compiled program of one bucket: the only place where one run becomes many.
+
+Lanes lie on one axis, `run`, in device-major order: devices x groups x lanes of a group. Each device works through its
+groups one after the other (`lax.map`: activations stay in cache) and advances the lanes of a group side by side
+(`vmap`: small models fill the machine). Devices never speak to each other inside a chunk.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from phenom_jax.experiment import Experiment, Quantity, quantities
+
+EMPTY, LIVE, FINISHED, DONE, DIVERGED = range(5)
+NEVER = np.iinfo(np.int32).max
+AXIS = "run"
+
+
+class Layout(NamedTuple):
+    """How the lanes of a bucket lie on the machine."""
+
+    devices: int
+    groups: int  # per device, one after the other
+    lanes: int  # per group, side by side
+
+    @property
+    def total(self) -> int:
+        return self.devices * self.groups * self.lanes
+
+
+class Grid(NamedTuple):
+    """The measure steps of a sweep, ascending, and which of them the sparser schedules use; arrays of length P."""
+
+    steps: np.ndarray  # int32
+    expensive: np.ndarray  # bool
+    kept: np.ndarray  # bool
+
+    def hidden(self) -> Grid:
+        """Returns a grid of the same shape on which no step is ever measured."""
+        return self._replace(steps=np.full_like(self.steps, NEVER))
+
+
+class Records(NamedTuple):
+    """What one run hands in. P measure steps, K kept steps; NaN where nothing was measured."""
+
+    metrics: Mapping[str, jax.Array]  # float[P, ...] by name
+    kept: Any  # leaves [K, ...] of what `experiment.keep` returns
+    kept_step: jax.Array  # int32[K], -1 where nothing was kept
+
+
+class Lane(NamedTuple):
+    """One slot of the run axis; stacked over lanes everywhere outside this module."""
+
+    hp: Any
+    state: Any
+    latest: Any  # metrics of the last step
+    step: jax.Array  # int32, steps taken
+    point: jax.Array  # int32, index of the next measure step
+    kept: jax.Array  # int32, states kept so far
+    status: jax.Array  # int32, EMPTY ... DIVERGED
+    diverged_step: jax.Array  # int32, first step with a non-finite metric, -1 if none
+    diverged_metrics: jax.Array  # int32, bit i set where step metric i was not finite there
+    records: Records
+
+
+class Program:
+    """Compiled functions over all lanes of one bucket: `empty`, `admit`, `chunk`, `arrange`.
+
+    Args:
+      experiment: the science of one run.
+      template: hyperparameters of any run of the bucket (its statics and padded sizes decide the program).
+      layout: lanes; `layout.devices` must be the mesh's size.
+      grid: measure steps; its length and the number of kept steps decide shapes, its values are arguments.
+      resolution: steps between two looks at the schedule; every measure step is a multiple.
+    """
+
+    def __init__(self, experiment: Experiment, template: Any, layout: Layout, grid: Grid, resolution: int, mesh: Mesh):
+        self.layout = layout
+        self.mesh = mesh
+        self.sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+        self._shapes = stacked_shapes(lane_shapes(experiment, template, grid), layout.total)
+        self._chunk = self._over_lanes(functools.partial(_chunk_group, experiment, resolution), shared=2)
+        self._admit = self._over_lanes(functools.partial(_admit_group, experiment, grid), shared=0, extra=2)
+        self._compiled: dict[str, jax.stages.Compiled] = {}
+        self._grid = jax.device_put(grid, NamedSharding(mesh, PartitionSpec()))
+
+    def template(self) -> Lane:
+        """Returns the shapes, dtypes and shardings of all lanes, for a restore."""
+        return jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=self.sharding), self._shapes)
+
+    def empty(self) -> Lane:
+        """Returns lanes that hold no run."""
+        return jax.jit(
+            lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), self._shapes), out_shardings=self.sharding
+        )()
+
+    def admit(self, lanes: Lane, hps: Any, fresh: np.ndarray) -> Lane:
+        """Returns lanes in which the `fresh` ones (bool[lanes]) start the run of their row of `hps`; donates `lanes`."""
+        return self._call("admit", self._admit, lanes, *jax.device_put((hps, fresh), self.sharding))
+
+    def chunk(self, lanes: Lane, ticks: int, grid: Grid | None = None) -> Lane:
+        """Returns the live lanes `ticks * resolution` steps later, measured on the way; donates `lanes`."""
+        grid = self._grid if grid is None else grid
+        return self._call("chunk", self._chunk, lanes, grid, np.int32(ticks))
+
+    def arrange(self, lanes: Lane, order: np.ndarray) -> Lane:
+        """Returns `lanes[order]`: lanes moved so that the live ones lie evenly over devices and densely in groups."""
+        moved = jax.jit(lambda lanes, order: jax.tree.map(lambda x: x[order], lanes), out_shardings=self.sharding)
+        return moved(lanes, order)
+
+    def memory(self) -> jax.stages.CompiledMemoryStats | None:
+        """Returns the compiled chunk's memory analysis, per device, once a chunk was compiled."""
+        compiled = self._compiled.get("chunk")
+        return compiled.memory_analysis() if compiled else None
+
+    def text(self) -> str:
+        """Returns the compiled chunk as HLO text."""
+        return self._compiled["chunk"].as_text() or ""
+
+    def _call(self, name: str, function: Any, *arguments: Any) -> Lane:
+        if name not in self._compiled:
+            self._compiled[name] = function.lower(*arguments).compile()
+        return self._compiled[name](*arguments)
+
+    def _over_lanes(self, group_function: Callable[..., Lane], shared: int, extra: int = 0) -> Any:
+        """Returns `group_function(lanes_G, *extra_G, *shared)` over all groups and devices, jitted and donating."""
+        layout, run, whole = self.layout, PartitionSpec(AXIS), PartitionSpec()
+
+        def on_device(*arguments: Any) -> Lane:
+            split, common = arguments[: 1 + extra], arguments[1 + extra :]
+            if layout.groups == 1:
+                return group_function(*split, *common)
+            grouped = jax.tree.map(lambda x: x.reshape(layout.groups, layout.lanes, *x.shape[1:]), split)
+            lanes = jax.lax.map(lambda group: group_function(*group, *common), grouped)
+            return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), lanes)
+
+        mapped = jax.shard_map(
+            on_device,
+            mesh=self.mesh,
+            in_specs=(run,) * (1 + extra) + (whole,) * shared,
+            out_specs=run,
+            check_vma=False,
+        )
+        return jax.jit(mapped, donate_argnums=0)
+
+
+def stack_hps(hps: Sequence[Any]) -> Any:
+    """Returns one hyperparameter pytree whose leaves are arrays over runs: integers int32, floats JAX's float."""
+    real = jnp.result_type(float)
+
+    def stack(*values: Any) -> np.ndarray:
+        array = np.asarray(values)
+        return array.astype(real if array.dtype.kind == "f" else np.int32)
+
+    return jax.tree.map(stack, *hps)
+
+
+def lane_shapes(experiment: Experiment, template: Any, grid: Grid) -> Lane:
+    """Returns the shapes and dtypes of one lane that holds a run of the template's bucket."""
+    hp = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), stack_hps([template]))
+    return jax.eval_shape(functools.partial(_start, experiment, grid), hp)
+
+
+def stacked_shapes(shapes: Any, count: int) -> Any:
+    return jax.tree.map(lambda s: jax.ShapeDtypeStruct((count, *s.shape), s.dtype), shapes)
+
+
+def recorded_quantities(experiment: Experiment, template: Any) -> dict[str, tuple[Quantity, tuple[int, ...]]]:
+    """Returns each recorded metric's Quantity and shape by name: step metrics, cheap and expensive measures.
+
+    Raises:
+      TypeError: two of them share a name.
+    """
+    recorded: dict[str, tuple[Quantity, tuple[int, ...]]] = {}
+    for metrics in _metric_shapes(experiment, template):
+        described = quantities(type(metrics))
+        for name, shape in metrics._asdict().items():
+            if name in recorded:
+                raise TypeError(f"{experiment.name}: two metrics are named {name}")
+            recorded[name] = described[name], shape.shape
+    return recorded
+
+
+def step_metric_names(experiment: Experiment, template: Any) -> tuple[str, ...]:
+    """Returns the names of the metrics a step returns, in the order of the bits of `Lane.diverged_metrics`."""
+    return _metric_shapes(experiment, template)[-1]._fields if experiment.step else ()
+
+
+def _metric_shapes(experiment: Experiment, template: Any) -> list[Any]:
+    def all_metrics(hp: Any) -> list[Any]:
+        state = experiment.init(hp)
+        found = [experiment.measure(state, hp)]
+        if experiment.expensive:
+            found.append(experiment.expensive(state, hp))
+        if experiment.step:
+            found.append(experiment.step(state, hp, jax.random.key(0))[1])
+        return found
+
+    return jax.eval_shape(all_metrics, jax.tree.map(lambda x: x[0], stack_hps([template])))
+
+
+def _start(experiment: Experiment, grid: Grid, hp: Any) -> Lane:
+    """Returns the lane of a run that has not stepped yet."""
+    state = experiment.init(hp)
+    latest = experiment.step(state, hp, _step_key(hp, 0))[1] if experiment.step else ()
+    latest = jax.tree.map(lambda x: jnp.full(jnp.shape(x), jnp.nan, jnp.result_type(float)), latest)
+    measured = [experiment.measure(state, hp), latest]
+    if experiment.expensive:
+        measured.append(experiment.expensive(state, hp))
+    kept = experiment.keep(state) if experiment.keep else ()
+    points, kept_points = len(grid.steps), int(grid.kept.sum())
+    zero = jnp.int32(0)
+    return Lane(
+        hp=jax.tree.map(jnp.asarray, hp),
+        state=state,
+        latest=latest,
+        step=zero,
+        point=zero,
+        kept=zero,
+        status=jnp.int32(LIVE),
+        diverged_step=jnp.int32(-1),
+        diverged_metrics=zero,
+        records=Records(
+            metrics={
+                name: jnp.full((points, *jnp.shape(value)), jnp.nan, jnp.result_type(float))
+                for metrics in measured
+                for name, value in _by_name(metrics).items()
+            },
+            kept=jax.tree.map(lambda x: jnp.zeros((kept_points, *x.shape), x.dtype), kept),
+            kept_step=jnp.full(kept_points, -1, jnp.int32),
+        ),
+    )
+
+
+def _admit_group(experiment: Experiment, grid: Grid, lanes: Lane, hps: Any, fresh: jax.Array) -> Lane:
+    def start() -> Lane:
+        return _select(fresh, jax.vmap(functools.partial(_start, experiment, grid))(hps), lanes)
+
+    return jax.lax.cond(fresh.any(), start, lambda: lanes)
+
+
+def _chunk_group(experiment: Experiment, resolution: int, lanes: Lane, grid: Grid, ticks: jax.Array) -> Lane:
+    """Returns the group's lanes after `ticks`, in segments that end where a lane is due to be measured."""
+
+    def segment(carry: tuple[Lane, jax.Array]) -> tuple[Lane, jax.Array]:
+        lanes, left = carry
+        live = lanes.status == LIVE
+        until_due = (grid.steps[lanes.point] - lanes.step) // resolution
+        length = jnp.minimum(left, jnp.where(live, until_due, NEVER).min())
+        stepped = jax.lax.fori_loop(0, length, lambda _, lanes: _tick(experiment, resolution, lanes), _moving(lanes))
+        lanes = lanes._replace(**_select(live, stepped, _moving(lanes)))
+        lanes = lanes._replace(status=jnp.where(live & (lanes.diverged_step >= 0), DIVERGED, lanes.status))
+        due = live & (grid.steps[lanes.point] == lanes.step)
+        lanes = jax.lax.cond(due.any(), lambda: _observe(experiment, lanes, due, grid), lambda: lanes)
+        return lanes, left - length
+
+    def working(carry: tuple[Lane, jax.Array]) -> jax.Array:
+        lanes, left = carry
+        return (left > 0) & (lanes.status == LIVE).any()
+
+    return jax.lax.while_loop(working, segment, (lanes, ticks))[0]
+
+
+def _moving(lanes: Lane) -> dict[str, Any]:
+    """Returns the parts of a lane that a step changes, and what it reads; the records stay out of the inner loop."""
+    names = ("hp", "state", "latest", "step", "diverged_step", "diverged_metrics")
+    return {name: getattr(lanes, name) for name in names}
+
+
+def _tick(experiment: Experiment, resolution: int, moving: dict[str, Any]) -> dict[str, Any]:
+    if experiment.step is None:
+        return moving
+    one = jax.vmap(functools.partial(_step, experiment))
+    return jax.lax.scan(lambda moving, _: (one(moving), None), moving, length=resolution)[0]
+
+
+def _step(experiment: Experiment, lane: dict[str, Any]) -> dict[str, Any]:
+    assert experiment.step is not None
+    hp = lane["hp"]
+    state, latest = experiment.step(lane["state"], hp, _step_key(hp, lane["step"]))
+    latest = jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(float)), latest)
+    step = lane["step"] + 1
+    broken = [~jnp.isfinite(value).all() for value in jax.tree.leaves(latest)]
+    bits = sum((jnp.int32(1 << i) * flag for i, flag in enumerate(broken)), jnp.int32(0))
+    first = (bits > 0) & (lane["diverged_step"] < 0)
+    return {
+        "hp": hp,
+        "state": state,
+        "latest": latest,
+        "step": step,
+        "diverged_step": jnp.where(first, step, lane["diverged_step"]),
+        "diverged_metrics": jnp.where(first, bits, lane["diverged_metrics"]),
+    }
+
+
+def _observe(experiment: Experiment, lanes: Lane, due: jax.Array, grid: Grid) -> Lane:
+    """Returns the lanes with the `due` ones measured, kept where scheduled, and retired where their run ends."""
+    measured = jax.vmap(experiment.measure)(lanes.state, lanes.hp)
+    over = lanes.step >= getattr(lanes.hp, "steps", 0)
+    done = jax.vmap(experiment.done)(measured) if experiment.done else jnp.zeros_like(over)
+    healthy = lanes.status == LIVE
+    status = jnp.where(over, FINISHED, jnp.where(done, DONE, LIVE))
+    lanes = lanes._replace(status=jnp.where(due & healthy, status, lanes.status))
+    ending = due & (lanes.status != LIVE)
+
+    metrics = dict(lanes.records.metrics)
+    write = jax.vmap(_write)
+    for name, value in (_by_name(measured) | _by_name(lanes.latest)).items():
+        metrics[name] = write(metrics[name], lanes.point, value, due)
+    if experiment.expensive:
+        rare = due & (grid.expensive[lanes.point] | ending)
+        names = [name for name in metrics if name not in _by_name(measured) | _by_name(lanes.latest)]
+        metrics |= jax.lax.cond(
+            rare.any(),
+            lambda: {
+                name: write(metrics[name], lanes.point, value, rare)
+                for name, value in _by_name(jax.vmap(experiment.expensive)(lanes.state, lanes.hp)).items()
+            },
+            lambda: {name: metrics[name] for name in names},
+        )
+    records = lanes.records._replace(metrics=metrics)
+    kept = lanes.kept
+    if experiment.keep:
+        keeping = due & (grid.kept[lanes.point] | ending)
+        values = jax.vmap(experiment.keep)(lanes.state)
+        records = records._replace(
+            kept=jax.tree.map(lambda buffer, value: write(buffer, kept, value, keeping), records.kept, values),
+            kept_step=write(records.kept_step, kept, lanes.step, keeping),
+        )
+        kept = kept + keeping
+    point = jnp.minimum(lanes.point + due, len(grid.steps) - 1)
+    return lanes._replace(point=point, kept=kept, records=records)
+
+
+def _write(buffer: jax.Array, index: jax.Array, value: jax.Array, wanted: jax.Array) -> jax.Array:
+    """Returns `buffer` with `value` at `index` where wanted."""
+    return buffer.at[index].set(jnp.where(wanted, value, buffer[index]).astype(buffer.dtype))
+
+
+def _select(mask: jax.Array, chosen: Any, other: Any) -> Any:
+    """Returns, lane by lane, `chosen` where mask else `other`."""
+    return jax.tree.map(lambda a, b: jnp.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), chosen, other)
+
+
+def _step_key(hp: Any, step: jax.Array | int) -> jax.Array:
+    """Returns the key of one step of one run: a stream of its own, apart from what `init` draws from the seed."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(hp.seed), 0x57E9), step)
+
+
+def _by_name(metrics: Any) -> dict[str, jax.Array]:
+    return metrics._asdict() if hasattr(metrics, "_asdict") else {}

@@ -1,0 +1,241 @@
+"""The plan of a sweep: which runs share a program, at which padded sizes, and what that costs.
+
+Runs with equal statics can share a program if their sizes are padded to common bounds. Padding costs work in every
+step, a program more costs one compilation: the plan minimises the sum of both, in seconds at a nominal rate, so that
+the same sweep on the same kind of machine always has the same plan.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import hashlib
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from phenom_jax.experiment import Experiment
+from phenom_jax.hparams import build, fields
+from phenom_jax.sizes import Size
+from phenom_jax.sweep.axes import Run
+
+MOST_BOUNDS = 24  # distinct size combinations the planner weighs; more are first rounded up to fewer
+
+
+class Machine(NamedTuple):
+    """What the planner assumes of a machine, per device: FLOP/s of small f32 programs, seconds per compilation."""
+
+    flops_per_second: float
+    compile_seconds: float
+
+
+MACHINES = {"cpu": Machine(5e10, 3.0), "gpu": Machine(1e13, 15.0), "tpu": Machine(1e13, 20.0)}
+
+Sizes = tuple[int, ...]  # one count per size field
+
+
+@dataclasses.dataclass(frozen=True)
+class Bucket:
+    """The runs that share one compiled program: equal statics, equal padded sizes.
+
+    Attributes:
+      hparams: the experiment's hyperparameter class.
+      runs: in the order of the sweep.
+      padded: the bound of every size field, by name.
+      flops: of all its runs as padded.
+      useful_flops: of all its runs at their own sizes.
+      step_flops: of one step of one run, as padded.
+    """
+
+    hparams: type
+    runs: tuple[Run, ...]
+    padded: Mapping[str, int]
+    flops: float
+    useful_flops: float
+    step_flops: float
+
+    def hp(self, run: Run) -> Any:
+        """Returns the run's hyperparameters with sizes padded to the bucket's bounds."""
+        hp = build(self.hparams, run.values)
+        return dataclasses.replace(hp, **{name: Size(getattr(hp, name).active, to) for name, to in self.padded.items()})
+
+    @functools.cached_property
+    def template(self) -> Any:
+        """Hyperparameters whose statics and padded sizes are the bucket's; its swept values are those of one run."""
+        return self.hp(self.runs[0])
+
+    @functools.cached_property
+    def statics(self) -> dict[str, Any]:
+        """The values of the static fields, by name."""
+        declared = fields(self.hparams).values()
+        return {field.name: self.runs[0].values[field.name] for field in declared if field.kind == "static"}
+
+    @functools.cached_property
+    def id(self) -> str:
+        """A hash of statics and padded sizes: the same program in any sweep."""
+        described = repr((self.hparams.__name__, sorted(self.statics.items()), sorted(self.padded.items())))
+        return hashlib.sha256(described.encode()).hexdigest()[:8]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The buckets of a sweep, in the order they are trained."""
+
+    buckets: tuple[Bucket, ...]
+    seconds: float  # compilation and work at the machine's nominal rate
+
+    @property
+    def runs(self) -> int:
+        return sum(len(bucket.runs) for bucket in self.buckets)
+
+    @property
+    def flops(self) -> float:
+        return sum(bucket.flops for bucket in self.buckets)
+
+    @property
+    def waste(self) -> float:
+        """The share of the work that is padding, between 0 and 1."""
+        return 1 - sum(bucket.useful_flops for bucket in self.buckets) / self.flops if self.flops else 0.0
+
+
+def make_plan(experiment: Experiment, runs: Sequence[Run], platform: str, devices: int) -> Plan:
+    """Returns the plan of least nominal time for these runs.
+
+    Args:
+      platform: "cpu", "gpu" or "tpu".
+      devices: how many of them share the work.
+    Raises:
+      InvalidValue: a run's hyperparameters are not allowed.
+    """
+    machine = MACHINES[platform]
+    rate = machine.flops_per_second * devices
+    buckets = []
+    for alike in _by_statics(experiment, runs).values():
+        costs = _Costs(experiment, build(experiment.hparams, alike[0].values))
+        own = {run.id: costs.sizes(run) for run in alike}
+        for chosen, padded in _partition(alike, own, costs, rate, machine.compile_seconds):
+            buckets.append(
+                Bucket(
+                    hparams=experiment.hparams,
+                    runs=tuple(chosen),
+                    padded=dict(zip(costs.names, padded)),
+                    flops=sum(costs.run(padded, experiment.steps(run.values)) for run in chosen),
+                    useful_flops=sum(costs.run(own[run.id], experiment.steps(run.values)) for run in chosen),
+                    step_flops=costs.step(padded),
+                )
+            )
+    plan = Plan(tuple(buckets), 0.0)
+    return dataclasses.replace(plan, seconds=plan.flops / rate + len(buckets) * machine.compile_seconds)
+
+
+class _Costs:
+    """FLOPs of a run at given padded sizes, from JAX's own count on the program before compilation."""
+
+    def __init__(self, experiment: Experiment, template: Any):
+        self.experiment = experiment
+        self.template = template
+        self.names = [field.name for field in fields(experiment.hparams).values() if field.kind == "size"]
+        self.step = functools.lru_cache(None)(self._step)
+        self.look = functools.lru_cache(None)(self._look)
+
+    def sizes(self, run: Run) -> Sizes:
+        hp = build(self.experiment.hparams, run.values)
+        return tuple(int(getattr(hp, name).active) for name in self.names)
+
+    def run(self, padded: Sizes, steps: int) -> float:
+        looks = min(steps, self.experiment.schedule.points) + 1
+        return steps * self.step(padded) + looks * self.look(padded)
+
+    def _hp(self, padded: Sizes) -> Any:
+        hp = dataclasses.replace(self.template, **{name: Size(n, n) for name, n in zip(self.names, padded)})
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((), np.result_type(type(x))), hp)
+
+    def _step(self, padded: Sizes) -> float:
+        experiment, hp = self.experiment, self._hp(padded)
+        if experiment.step is None:
+            return 0.0
+        return _flops(lambda state, hp: experiment.step(state, hp, jax.random.key(0)), _state(experiment, hp), hp)
+
+    def _look(self, padded: Sizes) -> float:
+        hp = self._hp(padded)
+        return _flops(self.experiment.measure, _state(self.experiment, hp), hp)
+
+
+def _state(experiment: Experiment, hp: Any) -> Any:
+    return jax.eval_shape(experiment.init, hp)
+
+
+def _flops(function: Any, *arguments: Any) -> float:
+    counted = jax.jit(function).lower(*arguments).cost_analysis() or {}
+    return float(counted.get("flops", 0.0))
+
+
+def _by_statics(experiment: Experiment, runs: Sequence[Run]) -> dict[tuple, list[Run]]:
+    names = [field.name for field in fields(experiment.hparams).values() if field.kind == "static"]
+    groups: dict[tuple, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(tuple(run.values[name] for name in names), []).append(run)
+    return groups
+
+
+def _partition(
+    runs: Sequence[Run], own: Mapping[str, Sizes], costs: _Costs, rate: float, compile_seconds: float
+) -> list[tuple[list[Run], Sizes]]:
+    """Returns groups of runs with their bounds: the cheapest cut of the sizes in order of cost into intervals.
+
+    With one size that varies this is the optimum over all partitions; with several, over intervals of that order.
+    """
+    present = set(own.values())
+    bounds = {sizes: _rounded_up(sizes, present) for sizes in present}
+    distinct = sorted(set(bounds.values()), key=lambda sizes: (costs.step(sizes), costs.look(sizes), sizes))
+    lengths = {sizes: collections.Counter[int]() for sizes in distinct}
+    for run in runs:
+        lengths[bounds[own[run.id]]][costs.experiment.steps(run.values)] += 1
+
+    def interval(start: int, end: int) -> tuple[list[Run], Sizes]:
+        inside = set(distinct[start:end])
+        return [run for run in runs if bounds[own[run.id]] in inside], common(start, end)
+
+    def common(start: int, end: int) -> Sizes:
+        return tuple(map(max, zip(*distinct[start:end])))
+
+    def seconds(start: int, end: int) -> float:
+        padded = common(start, end)
+        count = sum((lengths[sizes] for sizes in distinct[start:end]), collections.Counter[int]())
+        return compile_seconds + sum(n * costs.run(padded, steps) for steps, n in count.items()) / rate
+
+    best: list[tuple[float, list[tuple[int, int]]]] = [(0.0, [])]
+    for end in range(1, len(distinct) + 1):
+        options = ((best[start][0] + seconds(start, end), best[start][1] + [(start, end)]) for start in range(end))
+        best.append(min(options, key=lambda option: option[0]))
+    return [interval(start, end) for start, end in best[-1][1]]
+
+
+def _rounded_up(sizes: Sizes, present: Collection[Sizes]) -> Sizes:
+    """Returns the sizes rounded up to few enough distinct values per field that the planner can weigh every cut."""
+    values = [sorted(set(column)) for column in zip(*present)]
+    varying = sum(len(column) > 1 for column in values)
+    most = max(1, math.floor(MOST_BOUNDS ** (1 / max(1, varying))))
+    rounded = []
+    for own, column in zip(sizes, values):
+        stride = math.ceil(len(column) / most)
+        kept = column[::-1][::stride]
+        rounded.append(min(value for value in kept if value >= own))
+    return tuple(rounded)
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Returns the plan as JSON."""
+    return {
+        "runs": plan.runs,
+        "buckets": [
+            {"id": b.id, "runs": len(b.runs), "padded": dict(b.padded), "statics": b.statics, "flops": b.flops}
+            for b in plan.buckets
+        ],
+        "padding_waste": plan.waste,
+        "flops": plan.flops,
+    }

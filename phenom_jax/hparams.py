@@ -13,6 +13,7 @@ Hyperparameters are pytrees whose leaves are the swept values and the active cou
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import math
 import typing
@@ -121,6 +122,7 @@ def hparams(cls: type[T]) -> type[T]:
     )
 
 
+@functools.cache
 def fields(cls: type) -> Mapping[str, Field]:
     """Returns the declared hyperparameters by name, in the order of their definition."""
     hints = typing.get_type_hints(cls)

@@ -1,0 +1,106 @@
+"""How far a training is: a live line on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+WINDOW = 30.0  # seconds over which the rate is taken
+
+
+class Progress:
+    """Shows runs finished, live, waiting and diverged, run-steps per second and the time left.
+
+    Args:
+      total_runs: of the sweep, those finished before included.
+      total_steps: of all runs; a run that ends early makes the time left shorter than shown.
+      console: where to; standard output by default.
+      every: seconds between plain lines where the console is no terminal.
+      clock: in seconds.
+    """
+
+    def __init__(
+        self,
+        total_runs: int,
+        total_steps: int,
+        console: Console | None = None,
+        every: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.total_runs = total_runs
+        self.total_steps = total_steps
+        self.console = console or Console()
+        self.every = every
+        self.clock = clock
+        self.text = ""
+        self.steps_done = 0
+        self.seen: collections.deque[tuple[float, int]] = collections.deque()
+        self.printed_at = -float("inf")
+        self.live = Live(get_renderable=self._line, console=self.console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+        if self.text:
+            self._print(self.text)
+
+    def update(
+        self, finished: int, live: int, waiting: int, diverged: int, steps_done: int, bucket: tuple[int, int] = (1, 1)
+    ) -> None:
+        """Takes the state at a chunk end.
+
+        Args:
+          finished: runs that are over, diverged ones among them.
+          steps_done: run-steps trained, those of earlier starts included.
+          bucket: which of how many, from 1.
+        """
+        now = self.clock()
+        self.steps_done = steps_done
+        self.seen.append((now, steps_done))
+        while len(self.seen) > 2 and self.seen[0][0] < now - WINDOW:
+            self.seen.popleft()
+        parts = [f"{finished} of {self.total_runs} runs done", f"{live} live", f"{waiting} waiting"]
+        parts += [f"{diverged} diverged", *self._pace()]
+        if bucket[1] > 1:
+            parts.append(f"program {bucket[0]} of {bucket[1]}")
+        self.text = ", ".join(parts)
+        if not self.console.is_terminal and now - self.printed_at >= self.every:
+            self.printed_at = now
+            self._print(self.text)
+            self.text = ""
+
+    def note(self, text: str) -> None:
+        """Prints a line above the live one."""
+        self._print(text)
+
+    def _pace(self) -> list[str]:
+        (start, steps_then), (now, steps_now) = self.seen[0], self.seen[-1]
+        if now <= start or steps_now <= steps_then:
+            return []
+        rate = (steps_now - steps_then) / (now - start)
+        return [f"{rate:,.0f} run-steps/s", f"at most {_duration((self.total_steps - steps_now) / rate)} left"]
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _line(self) -> Table:
+        line = Table.grid(padding=(0, 1))
+        line.add_row(ProgressBar(total=max(1, self.total_steps), completed=self.steps_done, width=24), self.text)
+        return line
+
+
+def _duration(seconds: float) -> str:
+    """Returns 1:02:03, or 2:03 below an hour."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

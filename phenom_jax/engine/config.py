@@ -1,13 +1,33 @@
-"""The run directory: who owns it, what it was made from, and whether a command may go on in it."""
+"""The run directory: who writes in it, what it was made from, and whether a command may go on in it."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+import datetime
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Literal
 
+import jax
+
+import phenom_jax
 from phenom_jax.experiment import Schedule
+from phenom_jax.hparams import InvalidValue
+from phenom_jax.sweep.axes import Sweep
 
 MatmulPrecision = Literal["highest", "high", "default"]
+
+CONFIG = "config.json"
+LOCK = "lock"
+RECORDED = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
+DECIDING = ("float_type", "matmul_precision", "retire_done")  # the settings that decide results, beside the schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,3 +52,219 @@ class Settings:
     group: int | None = None
     checkpoint_seconds: float = 60.0
     rerun: Literal["failed", "diverged"] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """What the results were computed with.
+
+    Attributes:
+      versions: of Python and the libraries that compute.
+      commit: of the checkout this package lies in, or None outside one.
+      modified: whether tracked files of that checkout differ from the commit.
+    """
+
+    versions: Mapping[str, str]
+    commit: str | None
+    modified: bool
+    platform: str
+    device: str
+    device_count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What a run directory was made from; `config.json` holds it field by field.
+
+    Attributes:
+      command: as typed, the way to redo or resume it.
+      created: when the directory was; later starts leave it.
+      started: when the latest start was.
+      plan: of the latest start, for the report.
+    """
+
+    experiment: str
+    command: str
+    sweep: Sweep
+    settings: Settings
+    environment: Environment
+    plan: Mapping[str, Any]
+    created: str
+    started: str
+
+
+class RunDirectory:
+    """A directory this process alone writes in; a context manager that gives it back.
+
+    Attributes:
+      path: absolute.
+      config: as written in it.
+    """
+
+    def __init__(self, path: str | Path, config: Config):
+        """Makes or opens the directory and writes its config.
+
+        Raises:
+          InvalidValue: it cannot be written, is in use by another process, holds what is not a run directory, or
+            was made by another experiment, other settings or runs that `config` leaves out. Nothing is changed then.
+        """
+        self.path = Path(path).expanduser().absolute()
+        check(self.path, config)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / LOCK).open("a+")
+            self._take_lock()
+        except OSError as error:
+            raise InvalidValue(f"out: cannot write in {self.path}: {error.strerror}") from None
+        try:
+            earlier = check(self.path, config)
+            self.config = dataclasses.replace(config, created=earlier.created) if earlier else config
+            self._write()
+        except OSError as error:
+            self.close()
+            raise InvalidValue(f"out: cannot write in {self.path}: {error.strerror}") from None
+        except InvalidValue:
+            self.close()
+            raise
+
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets other processes write here."""
+        self._lock.close()
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _read(self._lock) or "a process that just started"
+            self._lock.close()
+            raise InvalidValue(f"out: {self.path} is in use by {holder}, allowed is one process at a time") from None
+
+    def _write(self) -> None:
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        self._lock.flush()
+        temporary = self.path / f"{CONFIG}.new"
+        with temporary.open("w") as file:
+            json.dump(dataclasses.asdict(self.config), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path / CONFIG)
+
+
+def check(path: Path, config: Config) -> Config | None:
+    """Returns the directory's config, or None where it is new or empty.
+
+    Raises:
+      InvalidValue: the directory is not ours or disagrees with `config`; one line per field that differs.
+    """
+    try:
+        entries = {entry.name for entry in path.iterdir()} if path.exists() else set()
+        if CONFIG not in entries:
+            if entries - {LOCK, f"{CONFIG}.new"}:
+                raise InvalidValue(
+                    f"out: {path} holds other files and no {CONFIG}, allowed is a new or empty directory"
+                )
+            return None
+        earlier = read_config(path)
+    except OSError as error:
+        raise InvalidValue(f"out: cannot read {path}: {error.strerror}") from None
+    differences = list(_differences(earlier, config))
+    if differences:
+        lines = "\n".join(f"  {line}" for line in differences)
+        raise InvalidValue(f"out: {path} was made by another command, allowed is the same or more runs:\n{lines}")
+    return earlier
+
+
+def read_config(path: str | Path) -> Config:
+    """Returns the config of a run directory.
+
+    Raises:
+      InvalidValue: its `config.json` is not one of ours.
+    """
+    try:
+        found = json.loads((Path(path) / CONFIG).read_text())
+        axes = {name: tuple(values) for name, values in found["sweep"]["axes"].items()}
+        return Config(
+            **found
+            | {
+                "sweep": Sweep(axes, tuple(map(tuple, found["sweep"]["zips"]))),
+                "settings": Settings(**found["settings"] | {"schedule": Schedule(**found["settings"]["schedule"])}),
+                "environment": Environment(**found["environment"]),
+            }
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise InvalidValue(f"out: {path}/{CONFIG} is not one that this version wrote") from None
+
+
+def make_config(experiment: str, command: str, sweep: Sweep, settings: Settings, plan: Mapping[str, Any]) -> Config:
+    """Returns the config of a sweep about to start here and now; starts JAX."""
+    now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    return Config(experiment, command, sweep, settings, environment(), plan, created=now, started=now)
+
+
+def environment() -> Environment:
+    """Returns what this process computes with."""
+    commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", "__init__.py") is not None else None
+    device = jax.devices()[0]
+    return Environment(
+        versions={"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in RECORDED},
+        commit=commit,
+        modified=bool(commit and _git("status", "--porcelain", "--untracked-files=no")),
+        platform=device.platform,
+        device=device.device_kind,
+        device_count=jax.device_count(),
+    )
+
+
+def _git(*arguments: str) -> str | None:
+    """Returns what git says of the checkout this package lies in, or None where there is no git or no checkout."""
+    here = Path(phenom_jax.__file__).parent
+    try:
+        asked = subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True)
+    except OSError:
+        return None
+    return asked.stdout.strip() if asked.returncode == 0 else None
+
+
+def _differences(earlier: Config, config: Config) -> Iterator[str]:
+    """Yields a line per field in which the command disagrees with the directory."""
+    if earlier.experiment != config.experiment:
+        yield _disagreement("experiment", earlier.experiment, config.experiment)
+        return
+    before, now = _deciding(earlier.settings), _deciding(config.settings)
+    yield from (_disagreement(name, before[name], now[name]) for name in before if before[name] != now[name])
+    if {run.id for run in config.sweep.runs()} >= {run.id for run in earlier.sweep.runs()}:
+        return
+    axes, offered = dict(earlier.sweep.axes), dict(config.sweep.axes)
+    axes |= {name: () for name in offered if name not in axes}
+    lacking = [name for name, values in axes.items() if not values or set(values) - set(offered.get(name, ()))]
+    for name in lacking:
+        yield _disagreement(name, _listed(axes[name]), _listed(offered.get(name, ())))
+    if not lacking:
+        zips = (" ".join(map(",".join, sweep.zips)) or "none" for sweep in (earlier.sweep, config.sweep))
+        yield _disagreement("zip", *zips)
+
+
+def _deciding(settings: Settings) -> dict[str, object]:
+    """Returns the settings that decide results, by flag."""
+    return {name: getattr(settings, name) for name in DECIDING} | dataclasses.asdict(settings.schedule)
+
+
+def _disagreement(name: str, before: object, now: object) -> str:
+    return f"{name}: directory has {before}, command has {now}"
+
+
+def _listed(values: tuple) -> str:
+    shown = [str(value) for value in values]
+    return ",".join(shown if len(shown) <= 12 else [*shown[:5], "...", *shown[-2:]]) or "no such field"
+
+
+def _read(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read().strip()

@@ -1,0 +1,213 @@
+"""Grokking: generalisation long after memorisation (Power et al. 2022, arXiv:2201.02177; Nanda et al. 2023, arXiv:2301.05217).
+
+A small network learns a ∘ b from part of the table, fits it, and much later, if weights decay, answers the rest.
+
+python -m launch.grokking            24 runs, about two minutes on two CPU cores
+python -m launch.grokking --preset=nanda --seed=0:16
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+import xarray as xr
+
+from phenom_jax.experiment import Experiment, Preset, Quantity, Schedule
+from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
+from phenom_jax.measures.accuracy import correct, cross_entropy, mean_over, softmax_collapse
+from phenom_jax.measures.fourier import excluded_loss, gini, key_frequencies, restricted_loss, spectrum
+from phenom_jax.measures.norms import squared_norms
+from phenom_jax.models.mlp import EmbeddingMLP, OneHotMLP
+from phenom_jax.optim import OPTIMIZERS, grokfast
+from phenom_jax.sizes import Size, masked_mean
+from phenom_jax.tasks.modular import NEED_PRIME, Operation, Split, is_prime, pair_count, split, table
+
+MODELS = {"mlp": OneHotMLP, "embedding_mlp": EmbeddingMLP}
+
+
+@hparams
+class Grokking:
+    seed: int = swept(0, "initial weights, minibatches and, by default, the train/test split")
+    split_seed: int = swept(-1, "train/test split and noisy labels; -1 takes the seed's", at_least=-1)
+    steps: int = swept(3000, "optimiser steps", at_least=0)
+    weight_decay: float = swept(1.0, "weight decay, decoupled in AdamW", at_least=0)
+    learning_rate: float = swept(1e-2, "step size", above=0)
+    init_scale: float = swept(1.0, "factor on the usual initial weights", at_least=0)
+    label_noise: float = swept(0.0, "share of train labels replaced by random ones", at_least=0, at_most=1)
+    warmup: int = swept(0, "steps of linear learning-rate warm-up", at_least=0)
+    momentum: float = swept(0.9, "decay of the gradient average: Adam's beta 1, SGD's momentum", at_least=0, below=1)
+    second_momentum: float = swept(0.98, "decay of the squared gradient average: Adam's beta 2", at_least=0, below=1)
+    grokfast_gain: float = swept(2.0, "Grokfast: weight of the slow gradients", at_least=0)
+    grokfast_memory: float = swept(0.98, "Grokfast: decay of the gradient average", at_least=0, below=1)
+    width: Size = size(128, "hidden units per layer; units between a transformer layer's two matrices")
+    train_fraction: Size = size(
+        0.5, "share of all pairs that train", of=lambda hp: pair_count(hp.operation, hp.modulus)
+    )
+    batch_size: Size = size(512, "examples of a minibatch, drawn with replacement; unused with batching=full")
+    batching: Literal["full", "minibatch"] = static("full", "what a step sees of the train pairs")
+    operation: Operation = static("add", "the operation ∘")
+    modulus: int = static(59, "number of tokens p; unused by s5 operations", at_least=3, at_most=257)
+    model: Literal["mlp", "embedding_mlp"] = static("mlp", "architecture")
+    activation: Literal["relu", "gelu", "quadratic"] = static("relu", "of the hidden units")
+    hidden_layers: int = static(1, "hidden layers of the perceptrons; unused by the transformers", at_least=1)
+    biases: bool = static(False, "whether the perceptrons' layers have biases; unused by the transformers")
+    optimizer: Literal["adamw", "adam", "sgd"] = static("adamw", "adam and sgd add weight decay to the gradient")
+    decay_to: Literal["zero", "start"] = static("zero", "what weights decay to")
+    gradient_filter: Literal["none", "grokfast"] = static("none", "what gradients pass before the optimiser")
+
+    def check(self) -> None:
+        """Raises InvalidValue where the operation needs a field and the modulus is not prime."""
+        if self.operation in NEED_PRIME and not is_prime(self.modulus):
+            raise InvalidValue(f"modulus: {self.modulus} is not prime, which operation={self.operation} needs")
+
+
+Model = OneHotMLP | EmbeddingMLP
+
+
+class State(NamedTuple):
+    model: Model
+    optimizer: optax.OptState
+    data: Split
+
+
+class StepMetrics(NamedTuple):
+    batch_loss: Annotated[jax.Array, Quantity("cross-entropy of the step's examples", "nat")]
+    gradient_norm: Annotated[jax.Array, Quantity("norm of the gradient")]
+
+
+class Measures(NamedTuple):
+    train_loss: Annotated[jax.Array, Quantity("train cross-entropy", "nat")]
+    test_loss: Annotated[jax.Array, Quantity("test cross-entropy", "nat")]
+    train_accuracy: Annotated[jax.Array, Quantity("train accuracy")]
+    test_accuracy: Annotated[jax.Array, Quantity("test accuracy")]
+    weight_norm: Annotated[jax.Array, Quantity("sum of squared weights")]
+    tensor_norms: Annotated[jax.Array, Quantity("sum of squared weights of each tensor", dims=("tensor",))]
+    softmax_collapse: Annotated[jax.Array, Quantity("share of train examples whose loss rounds to zero")]
+
+
+class FourierMeasures(NamedTuple):
+    restricted_loss: Annotated[jax.Array, Quantity("loss with key frequencies only", "nat")]
+    excluded_loss: Annotated[jax.Array, Quantity("train loss without key frequencies", "nat")]
+    key_frequencies: Annotated[jax.Array, Quantity("number of key frequencies")]
+    fourier_gini: Annotated[jax.Array, Quantity("Gini coefficient of the embedding's Fourier norms")]
+    fourier_spectrum: Annotated[jax.Array, Quantity("share of the embedding's power", dims=("frequency",))]
+
+
+def init(hp: Grokking) -> State:
+    questions = table(hp.operation, hp.modulus)
+    model = make_model(hp)
+    data_key = jax.random.fold_in(jax.random.key(jnp.where(hp.split_seed < 0, hp.seed, hp.split_seed)), 1)
+    return State(
+        model=model,
+        optimizer=make_optimizer(hp).init(model),
+        data=split(data_key, questions, hp.train_fraction, hp.label_noise),
+    )
+
+
+def step(state: State, hp: Grokking, key: jax.Array) -> tuple[State, StepMetrics]:
+    loss, gradients = jax.value_and_grad(_batch_loss)(state.model, state.data, hp, key)
+    updates, optimizer = make_optimizer(hp).update(gradients, state.optimizer, state.model)
+    model = optax.apply_updates(state.model, updates)
+    return State(model, optimizer, state.data), StepMetrics(loss, optax.tree.norm(gradients))
+
+
+def measure(state: State, hp: Grokking) -> Measures:
+    labels_P, is_train_P = state.data.labels_P, state.data.is_train_P
+    logits_PxC = state.model(jnp.asarray(table(hp.operation, hp.modulus).pairs_Px2))
+    loss_P, correct_P = cross_entropy(logits_PxC, labels_P), correct(logits_PxC, labels_P)
+    tensor_norms = squared_norms(state.model)
+    return Measures(
+        train_loss=mean_over(loss_P, is_train_P),
+        test_loss=mean_over(loss_P, ~is_train_P),
+        train_accuracy=mean_over(correct_P, is_train_P),
+        test_accuracy=mean_over(correct_P, ~is_train_P),
+        weight_norm=tensor_norms.sum(),
+        tensor_norms=tensor_norms,
+        softmax_collapse=mean_over(softmax_collapse(logits_PxC, labels_P), is_train_P),
+    )
+
+
+def expensive(state: State, hp: Grokking) -> FourierMeasures:
+    """Returns the progress measures, NaN for operations that are not addition in a cyclic group."""
+    questions = table(hp.operation, hp.modulus)
+    if questions.cyclic is None:
+        nan = jnp.full((), jnp.nan)
+        return FourierMeasures(nan, nan, nan, nan, jnp.full(questions.tokens // 2, jnp.nan))
+    tokens_n, cosets_nxn = questions.cyclic
+    logits_PxC = state.model(jnp.asarray(questions.pairs_Px2))
+    shares_F = spectrum(state.model.embedding(), tokens_n)
+    is_key_F = key_frequencies(shares_F)
+    return FourierMeasures(
+        restricted_loss=restricted_loss(logits_PxC, questions.answers_P, cosets_nxn, is_key_F),
+        excluded_loss=excluded_loss(logits_PxC, state.data.labels_P, state.data.is_train_P, cosets_nxn, is_key_F),
+        key_frequencies=is_key_F.sum().astype(jnp.float32),
+        fourier_gini=gini(jnp.sqrt(shares_F)),
+        fourier_spectrum=shares_F,
+    )
+
+
+def done(metrics: Measures) -> jax.Array:
+    """Returns whether the run generalised for good: at least 99 % right on both train and test pairs."""
+    return (metrics.train_accuracy >= GENERALISED) & (metrics.test_accuracy >= GENERALISED)
+
+
+GENERALISED = 0.99
+
+
+def make_model(hp: Grokking) -> Model:
+    questions = table(hp.operation, hp.modulus)
+    return MODELS[hp.model](
+        jax.random.key(hp.seed),
+        tokens=questions.tokens,
+        classes=questions.classes,
+        width=hp.width,
+        hidden_layers=hp.hidden_layers,
+        biases=hp.biases,
+        activation=hp.activation,
+        init_scale=hp.init_scale,
+    )
+
+
+def make_optimizer(hp: Grokking) -> optax.GradientTransformation:
+    descent = OPTIMIZERS[hp.optimizer](
+        hp.learning_rate,
+        weight_decay=hp.weight_decay,
+        momentum=hp.momentum,
+        second_momentum=hp.second_momentum,
+        warmup=hp.warmup,
+        decay_to=hp.decay_to,
+    )
+    if hp.gradient_filter == "grokfast":
+        return optax.chain(grokfast(hp.grokfast_gain, hp.grokfast_memory), descent)
+    return descent
+
+
+def _batch_loss(model: Model, data: Split, hp: Grokking, key: jax.Array) -> jax.Array:
+    if hp.batching == "full":
+        return masked_mean(cross_entropy(model(data.train_Nx2), data.train_labels_N), hp.train_fraction)
+    chosen_B = jax.random.randint(key, (hp.batch_size.padded,), 0, hp.train_fraction.active)
+    return masked_mean(cross_entropy(model(data.train_Nx2[chosen_B]), data.train_labels_N[chosen_B]), hp.batch_size)
+
+
+PRESETS = {
+    "": Preset(
+        help="Addition mod 59, one hidden layer: 4 seeds x 3 weight decays x 2 widths, about two minutes on two cores.",
+        flags={"seed": "0:4", "weight_decay": "0,0.3,1", "width": "32,128"},
+    ),
+}
+
+experiment = Experiment(
+    name="grokking",
+    hparams=Grokking,
+    init=init,
+    step=step,
+    measure=measure,
+    expensive=expensive,
+    done=done,
+    keep=lambda state: state.model,
+    presets=PRESETS,
+    schedule=Schedule(resolution=10),
+)

@@ -1,0 +1,57 @@
+"""What the models are made of: activations with f(0) = 0 and linear layers with padded weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from phenom_jax.sizes import Size, draw_columns
+
+Activation = Literal["relu", "gelu", "quadratic"]
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu,
+    "gelu": jax.nn.gelu,
+    "quadratic": jnp.square,
+}
+
+
+class Dense(nnx.Module):
+    """x W + b, both uniform in ±scale / sqrt(fan-in) at the start, PyTorch's default for a linear layer.
+
+    Args:
+      key: typed PRNG key.
+      fan_in: inputs.
+      units: outputs.
+      bias: whether there is a b.
+      scale: multiplies the initial values.
+    """
+
+    def __init__(
+        self, key: jax.Array, fan_in: Size, units: Size, *, bias: bool = False, scale: float | jax.Array = 1.0
+    ):
+        weight_key, bias_key = jax.random.split(key)
+        bound = scale / jnp.sqrt(fan_in.active)
+        self.weight = nnx.Param(bound * draw_columns(weight_key, fan_in, units, _symmetric))
+        self.bias = (
+            nnx.Param(bound * draw_columns(bias_key, Size(1, 1), units, _symmetric).squeeze(0)) if bias else None
+        )
+
+    def __call__(self, x_NxI: jax.Array) -> jax.Array:
+        return self.shift(x_NxI @ self.weight[...])
+
+    def shift(self, y_NxU: jax.Array) -> jax.Array:
+        """Returns the outputs with the bias added, if there is one."""
+        return y_NxU if self.bias is None else y_NxU + self.bias[None, :]
+
+
+def gaussian(key: jax.Array, fan_in: Size, units: Size, deviation: float | jax.Array) -> nnx.Param:
+    """Returns a weight [fan_in.padded, units.padded] ~ N(0, deviation²), zero outside the active block."""
+    return nnx.Param(deviation * draw_columns(key, fan_in, units))
+
+
+def _symmetric(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    return jax.random.uniform(key, shape, minval=-1.0)

@@ -1,0 +1,135 @@
+"""Optimisers as optax chains whose numbers may be traced: build them inside the function that uses them.
+
+Each takes steps of size `learning_rate`, decays weights toward zero or toward where they started, and warms up linearly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+Number = float | jax.Array
+Anchor = Literal["zero", "start"]
+
+
+class Decay(NamedTuple):
+    """What weights decay to: their starting values, None for zero."""
+
+    start: optax.Params | None
+
+
+class Grokfast(NamedTuple):
+    """How many gradients were seen, int32[], and their exponential moving average, shaped like the weights."""
+
+    count: jax.Array
+    slow: optax.Updates
+
+
+def adamw(
+    learning_rate: Number,
+    *,
+    weight_decay: Number,
+    momentum: Number = 0.9,
+    second_momentum: Number = 0.98,
+    warmup: Number = 0,
+    decay_to: Anchor = "zero",
+) -> optax.GradientTransformation:
+    """Returns Adam with decoupled weight decay (Loshchilov, Hutter 2019): w <- w - lr (adam(g) + decay (w - anchor)).
+
+    Args:
+      learning_rate: step size.
+      weight_decay: share of w - anchor taken off per step, in units of the learning rate.
+      momentum: decay of the gradient average, Adam's beta 1.
+      second_momentum: decay of the squared gradient average, Adam's beta 2.
+      warmup: steps over which the learning rate grows linearly; step t (from 1) uses min(1, t / warmup) of it.
+      decay_to: the anchor, zero or the starting weights.
+    """
+    return optax.chain(
+        optax.scale_by_adam(momentum, second_momentum),
+        decay(weight_decay, decay_to),
+        _descend(learning_rate, warmup),
+    )
+
+
+def adam(
+    learning_rate: Number,
+    *,
+    weight_decay: Number,
+    momentum: Number = 0.9,
+    second_momentum: Number = 0.98,
+    warmup: Number = 0,
+    decay_to: Anchor = "zero",
+) -> optax.GradientTransformation:
+    """Returns Adam on the loss plus decay |w - anchor|² / 2 (PyTorch's Adam); arguments as for `adamw`."""
+    return optax.chain(
+        decay(weight_decay, decay_to),
+        optax.scale_by_adam(momentum, second_momentum),
+        _descend(learning_rate, warmup),
+    )
+
+
+def sgd(
+    learning_rate: Number,
+    *,
+    weight_decay: Number,
+    momentum: Number = 0.9,
+    second_momentum: Number = 0.0,
+    warmup: Number = 0,
+    decay_to: Anchor = "zero",
+) -> optax.GradientTransformation:
+    """Returns gradient descent with momentum on the loss plus decay |w - anchor|² / 2; arguments as for `adamw`."""
+    del second_momentum
+    return optax.chain(
+        decay(weight_decay, decay_to),
+        optax.trace(momentum),
+        _descend(learning_rate, warmup),
+    )
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {"adamw": adamw, "adam": adam, "sgd": sgd}
+
+
+def decay(weight_decay: Number, to: Anchor = "zero") -> optax.GradientTransformation:
+    """Returns a transform that adds weight_decay (w - anchor) to the updates.
+
+    Args:
+      weight_decay: the factor.
+      to: the anchor, zero or the weights that `init` saw.
+    """
+
+    def init(params: optax.Params) -> Decay:
+        return Decay(start=jax.tree.map(jnp.array, params) if to == "start" else None)
+
+    def update(updates: optax.Updates, state: Decay, params: optax.Params | None = None):
+        away = params if state.start is None else jax.tree.map(jnp.subtract, params, state.start)
+        return jax.tree.map(lambda update, away: update + weight_decay * away, updates, away), state
+
+    return optax.GradientTransformation(init, update)  # type: ignore[arg-type]
+
+
+def grokfast(gain: Number = 2.0, memory: Number = 0.98) -> optax.GradientTransformation:
+    """Returns Grokfast-EMA: g + gain m with m <- memory m + (1 - memory) g (Lee et al. 2024, algorithm 2).
+
+    Args:
+      gain: weight of the slow gradients, the paper's lambda; 0 leaves the gradients as they are.
+      memory: decay of their average, the paper's alpha. The average starts at the first gradient, as in its code.
+    """
+
+    def init(params: optax.Params) -> Grokfast:
+        return Grokfast(count=jnp.zeros([], jnp.int32), slow=jax.tree.map(jnp.zeros_like, params))
+
+    def update(updates: optax.Updates, state: Grokfast, params: optax.Params | None = None):
+        del params
+        kept = jnp.where(state.count == 0, 0.0, memory)
+        slow = jax.tree.map(lambda slow, update: kept * slow + (1 - kept) * update, state.slow, updates)
+        return jax.tree.map(lambda update, slow: update + gain * slow, updates, slow), Grokfast(state.count + 1, slow)
+
+    return optax.GradientTransformation(init, update)  # type: ignore[arg-type]
+
+
+def _descend(learning_rate: Number, warmup: Number) -> optax.GradientTransformation:
+    return optax.scale_by_schedule(lambda count: -learning_rate * jnp.minimum(1.0, (count + 1) / jnp.maximum(warmup, 1)))

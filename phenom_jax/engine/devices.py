@@ -1,0 +1,46 @@
+"""The devices at hand: one mesh over all of them, what they are called and how much memory they have."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+import jax
+from jax.sharding import AxisType, Mesh
+
+SHARE_OF_FREE_MEMORY = {"cpu": 0.5, "gpu": 0.9, "tpu": 0.9}
+
+
+class Devices(NamedTuple):
+    """The devices that share the run axis."""
+
+    mesh: Mesh
+    platform: str  # cpu, gpu or tpu
+    kind: str  # as the runtime names it
+    count: int
+
+
+def all_devices(axis: str) -> Devices:
+    """Returns every device of this process on a mesh of one axis."""
+    devices = jax.devices()
+    mesh = jax.make_mesh((len(devices),), (axis,), axis_types=(AxisType.Auto,))
+    return Devices(mesh, devices[0].platform, devices[0].device_kind, len(devices))
+
+
+def memory_budget(devices: Devices) -> int:
+    """Returns the bytes that one device's lanes and their temporaries may take."""
+    share = SHARE_OF_FREE_MEMORY[devices.platform]
+    stats = devices.mesh.devices.flat[0].memory_stats()
+    if stats and "bytes_limit" in stats:
+        return int(share * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+    return int(share * _host_memory() / devices.count)
+
+
+def _host_memory() -> int:
+    """Returns the bytes of host memory that are free, within the limit of this process's control group."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        with open("/sys/fs/cgroup/memory.max") as limit, open("/sys/fs/cgroup/memory.current") as current:
+            return min(free, int(limit.read()) - int(current.read()))
+    except (OSError, ValueError):
+        return free

@@ -1,0 +1,374 @@
+"""Trains a sweep: bucket after bucket, runs flowing through lanes, nothing lost when the process is killed.
+
+At a chunk end the host looks at the lanes: those whose run ended hand in their records and take the next waiting run.
+A run is over when its row in the results says so; a checkpoint holds the lanes in between. Both can be written again
+without harm, so it does not matter where between the two a kill falls.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from phenom_jax.engine.checkpoint import Checkpoints
+from phenom_jax.engine.config import RunDirectory, Settings
+from phenom_jax.engine.devices import Devices, all_devices
+from phenom_jax.engine.layout import Lanes, choose
+from phenom_jax.engine.program import (
+    AXIS,
+    DIVERGED,
+    EMPTY,
+    LIVE,
+    Grid,
+    Lane,
+    Layout,
+    Program,
+    Records,
+    recorded_quantities,
+    stack_hps,
+    step_metric_names,
+)
+from phenom_jax.engine.progress import Progress
+from phenom_jax.engine.stop import Stop
+from phenom_jax.experiment import Experiment, Schedule
+from phenom_jax.hparams import fields
+from phenom_jax.results.dataset import Results, Variable
+from phenom_jax.results.kept import KeptStates
+from phenom_jax.sweep.axes import Sweep
+from phenom_jax.sweep.plan import Bucket, Plan, make_plan
+
+STATUS_NAMES = ("waiting", "running", "finished", "done", "diverged")  # of program.EMPTY ... DIVERGED
+OVER = {"finished", "done", "diverged", "failed"}
+
+
+class Outcome(NamedTuple):
+    """How a training ended: the signal that stopped it, and how many runs have which status."""
+
+    interrupted: str | None
+    counts: dict[str, int]
+
+
+def prepare(experiment: Experiment, settings: Settings, steps: Collection[int]) -> Experiment:
+    """Returns the experiment under these settings; its resolution divides every run's steps."""
+    resolution = math.gcd(settings.schedule.resolution, *steps)
+    schedule = dataclasses.replace(settings.schedule, resolution=max(1, resolution))
+    return dataclasses.replace(experiment, schedule=schedule, done=experiment.done if settings.retire_done else None)
+
+
+def measure_grid(schedule: Schedule, steps: Collection[int]) -> Grid:
+    """Returns the measure steps of a sweep: 0, log-spaced multiples of the resolution, and every run's last step.
+
+    Args:
+      steps: how long the runs train; multiples of `schedule.resolution`.
+    """
+    longest, resolution = max(steps), schedule.resolution
+    spaced = np.geomspace(resolution, longest, schedule.points) if longest else []
+    rounded = {round(step / resolution) * resolution for step in spaced}
+    points = np.array(sorted({0, *rounded, *steps}), np.int32)
+
+    def subset(count: int) -> np.ndarray:
+        chosen = np.zeros(len(points), bool)
+        chosen[np.unique(np.linspace(0, len(points) - 1, min(max(count, 1), len(points))).round().astype(int))] = True
+        chosen[-1] = True
+        return chosen
+
+    return Grid(points, subset(schedule.expensive_points), subset(schedule.kept_points))
+
+
+def train(
+    experiment: Experiment,
+    sweep: Sweep,
+    settings: Settings,
+    directory: RunDirectory,
+    progress: Progress,
+    stop: Stop,
+) -> Outcome:
+    """Trains every run of the sweep that is not over yet and returns how it ended."""
+    runs = sweep.runs()
+    steps = {experiment.steps(run.values) for run in runs}
+    experiment = prepare(experiment, settings, steps)
+    devices = all_devices(AXIS)
+    plan = make_plan(experiment, runs, devices.platform, devices.count)
+    grid = measure_grid(experiment.schedule, steps)
+    results = Results.open(
+        directory.path / "results.zarr",
+        runs,
+        fields(experiment.hparams),
+        grid.steps,
+        recorded_variables(experiment, plan),
+        {"experiment": experiment.name, "matmul_precision": settings.matmul_precision},
+    )
+    if settings.rerun:
+        results.reset([run_id for run_id, status in results.statuses().items() if status == settings.rerun])
+    trained: dict[str, int] = {}
+    for index, bucket in enumerate(plan.buckets):
+        training = _BucketTraining(
+            experiment, bucket, grid, settings, devices, directory.path, results, progress, stop, trained
+        )
+        try:
+            training.run((index + 1, len(plan.buckets)))
+        except jax.errors.JaxRuntimeError as error:
+            training.fail(str(error).splitlines()[0][:200])
+        if stop.requested:
+            break
+    results.flush()
+    return Outcome(stop.requested, dict(collections.Counter(results.statuses().values())))
+
+
+def recorded_variables(experiment: Experiment, plan: Plan) -> list[Variable]:
+    """Returns what the results hold for every run; array measures as large as in the bucket where they are largest."""
+    found: dict[str, Variable] = {}
+    for bucket in plan.buckets:
+        for name, (quantity, shape) in recorded_quantities(experiment, bucket.template).items():
+            if name in found:
+                shape = tuple(map(max, zip(found[name].shape, shape)))
+            dims = quantity.dims or tuple(f"{name}_{axis}" for axis in range(len(shape)))
+            dtype = np.dtype(jax.dtypes.canonicalize_dtype(float))
+            found[name] = Variable(name, shape, dtype, dims, quantity.long_name, quantity.units)
+    return list(found.values())
+
+
+class _Handed(NamedTuple):
+    """What lanes hand in at a chunk end, on the host."""
+
+    run_ids: list[str]
+    records: Records
+    status: list[str]
+    step: np.ndarray
+    reason: list[str]
+
+
+class _BucketTraining:
+    """The training of one bucket: its queue, its lanes, and who is in which."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        bucket: Bucket,
+        grid: Grid,
+        settings: Settings,
+        devices: Devices,
+        path: Path,
+        results: Results,
+        progress: Progress,
+        stop: Stop,
+        trained: dict[str, int],
+    ):
+        self.experiment, self.bucket, self.grid = experiment, bucket, grid
+        self.settings, self.devices = settings, devices
+        self.results, self.progress, self.stop = results, progress, stop
+        self.trained = trained
+        self.runs = {run.id: run for run in bucket.runs}
+        self.checkpoints_path = path / "checkpoints" / bucket.id
+        self.kept_path = path / "kept.zarr" / bucket.id
+        self.metric_names = step_metric_names(experiment, bucket.template)
+        self.waiting: collections.deque[str] = collections.deque()
+        self.in_lane: list[str | None] = []
+        self.step = np.zeros(0, int)
+        self.chunks = 0
+
+    def run(self, position: tuple[int, int]) -> None:
+        """Trains until the bucket's runs are over or a stop is requested."""
+        self.position = position
+        pending = [run_id for run_id in self.runs if self.results.statuses()[run_id] not in OVER]
+        if not pending:
+            return
+        if self.experiment.keep:
+            self.kept = KeptStates(self.kept_path, list(self.runs))
+        with Checkpoints(self.checkpoints_path) as checkpoints:
+            lanes = self._restore(checkpoints, set(pending)) or self._start()
+            held = set(self.in_lane)
+            self.waiting = collections.deque(run_id for run_id in pending if run_id not in held)
+            self._work(lanes, checkpoints)
+
+    def fail(self, reason: str) -> None:
+        """Marks the runs that were in lanes as failed and says why."""
+        held = [run_id for run_id in self.in_lane if run_id]
+        self.progress.note(f"{len(held)} runs failed: {reason}")
+        self.results.write(held, {}, ["failed"] * len(held), np.zeros(len(held), int), [reason] * len(held))
+
+    def _start(self) -> Lane:
+        self._use(choose(self.experiment, self.bucket, self.grid, self.settings, self.devices))
+        self.in_lane = [None] * self.program.layout.total
+        return self.program.empty()
+
+    def _use(self, lanes: Lanes) -> None:
+        self.ticks = lanes.ticks
+        self.program = Program(
+            self.experiment,
+            self.bucket.template,
+            lanes.layout,
+            self.grid,
+            self.experiment.schedule.resolution,
+            self.devices.mesh,
+        )
+
+    def _restore(self, checkpoints: Checkpoints, pending: set[str]) -> Lane | None:
+        """Returns the lanes of the newest checkpoint; lanes whose run is over by now are free."""
+
+        def template(meta: dict[str, Any]) -> Lane:
+            saved = Layout(*meta["layout"])
+            groups, rest = divmod(saved.total, self.devices.count * saved.lanes)
+            if rest:
+                raise ValueError(f"{saved.total} lanes do not divide over {self.devices.count} devices")
+            self._use(Lanes(Layout(self.devices.count, groups, saved.lanes), meta["ticks"], 0.0, 0))
+            return self.program.template()
+
+        found = checkpoints.restore(template, self.progress.note)
+        if found is None:
+            return None
+        self.chunks = found.chunk
+        self.in_lane = [run_id if run_id in pending else None for run_id in found.meta["in_lane"]]
+        status = np.where([run_id is None for run_id in self.in_lane], EMPTY, np.asarray(found.tree.status))
+        lanes = found.tree._replace(status=jax.device_put(status.astype(np.int32), self.program.sharding))
+        self.step = np.asarray(found.tree.step)
+        live = sum(run_id is not None for run_id in self.in_lane)
+        self.progress.note(f"resumed {live} live runs of program {self.bucket.id} from checkpoint {found.chunk}")
+        return lanes
+
+    def _work(self, lanes: Lane, checkpoints: Checkpoints) -> None:
+        handed: _Handed | None = None
+        saved_at = time.monotonic()
+        while True:
+            lanes = self._balance(self._fill(lanes))
+            if not any(self.in_lane):
+                break
+            lanes = self.program.chunk(lanes, self.ticks)
+            self._write(handed)  # while the devices work
+            self.chunks += 1
+            status, self.step = map(np.asarray, jax.device_get((lanes.status, lanes.step)))
+            handed = self._hand_in(lanes, np.flatnonzero(status > LIVE), status)
+            for lane in np.flatnonzero(status > LIVE):
+                self.in_lane[lane] = None
+            self._report(handed)
+            if self.stop.requested or time.monotonic() - saved_at >= self.settings.checkpoint_seconds:
+                self._write(handed)
+                self._write(self._hand_in(lanes, np.flatnonzero(status == LIVE), status))
+                self.results.flush()
+                checkpoints.save(self.chunks, lanes, self._meta())
+                handed, saved_at = None, time.monotonic()
+            if self.stop.requested:
+                return
+        self._write(handed)
+        self.results.flush()
+
+    def _meta(self) -> dict[str, Any]:
+        return {"in_lane": self.in_lane, "layout": list(self.program.layout), "ticks": self.ticks}
+
+    def _fill(self, lanes: Lane) -> Lane:
+        """Returns the lanes with waiting runs in the free ones, spread over devices and groups."""
+        free = [lane for lane in _dense_order(self.program.layout) if self.in_lane[lane] is None]
+        fresh = np.zeros(len(self.in_lane), bool)
+        for lane in free[: len(self.waiting)]:
+            self.in_lane[lane] = self.waiting.popleft()
+            fresh[lane] = True
+        if not fresh.any():
+            return lanes
+        rows = [self.bucket.hp(self.runs[run_id]) if run_id else self.bucket.template for run_id in self.in_lane]
+        return self.program.admit(lanes, stack_hps(rows), fresh)
+
+    def _balance(self, lanes: Lane) -> Lane:
+        """Returns the lanes moved, once nothing waits, where some devices would idle or half a wide vmap is empty."""
+        layout = self.program.layout
+        live = [lane for lane, run_id in enumerate(self.in_lane) if run_id]
+        if self.waiting or not live:
+            return lanes
+        smaller = _smaller(layout, len(live))
+        longest = max(self.experiment.steps(self.runs[run_id].values) for run_id in self.in_lane if run_id)
+        left = (longest - self.step[live].min()) / self.experiment.schedule.resolution if len(self.step) else 0
+        if smaller == layout or left < 4 * self.ticks:
+            smaller = layout
+        target = _dense_order(smaller)[: len(live)]
+        if smaller == layout and _busiest(layout, live) <= _busiest(layout, target):
+            return lanes
+        free = (lane for lane in range(layout.total) if self.in_lane[lane] is None)
+        source = dict(zip(target, live))
+        order = np.array([source[lane] if lane in source else next(free) for lane in range(smaller.total)])
+        lanes = self.program.arrange(lanes, order)
+        self.in_lane = [self.in_lane[lane] for lane in order]
+        self.step = self.step[order] if len(self.step) else self.step
+        if smaller != layout:
+            self._use(Lanes(smaller, self.ticks, 0.0, 0))
+        return lanes
+
+    def _hand_in(self, lanes: Lane, chosen: np.ndarray, status: np.ndarray) -> _Handed | None:
+        """Returns what the chosen lanes recorded, read from the devices."""
+        if not len(chosen):
+            return None
+        records, bad_step, bad = jax.device_get((lanes.records, lanes.diverged_step, lanes.diverged_metrics))
+        return _Handed(
+            run_ids=[str(self.in_lane[lane]) for lane in chosen],
+            records=jax.tree.map(lambda x: x[chosen], records),
+            status=[STATUS_NAMES[status[lane]] for lane in chosen],
+            step=self.step[chosen],
+            reason=[self._reason(bad_step[lane], bad[lane], status[lane]) for lane in chosen],
+        )
+
+    def _reason(self, step: int, bits: int, status: int) -> str:
+        if status != DIVERGED:
+            return ""
+        names = [name for i, name in enumerate(self.metric_names) if bits >> i & 1]
+        return f"{' and '.join(names)} not finite at step {step}"
+
+    def _write(self, handed: _Handed | None) -> None:
+        if handed is None:
+            return
+        self.results.write(handed.run_ids, handed.records.metrics, handed.status, handed.step, handed.reason)
+        over = [i for i, status in enumerate(handed.status) if status in OVER]
+        if self.experiment.keep and over:
+            leaves = jax.tree.leaves_with_path(handed.records.kept)
+            named = {jax.tree_util.keystr(path, simple=True, separator="."): leaf[over] for path, leaf in leaves}
+            self.kept.write([handed.run_ids[i] for i in over], named, handed.records.kept_step[over])
+
+    def _report(self, handed: _Handed | None) -> None:
+        known = self.results.statuses()
+        if handed:
+            known |= dict(zip(handed.run_ids, handed.status))
+            self.trained |= dict(zip(handed.run_ids, handed.step.tolist()))
+        held = {run_id: int(step) for run_id, step in zip(self.in_lane, self.step) if run_id}
+        self.trained |= held
+        over = [run_id for run_id, status in known.items() if status in OVER]
+        self.progress.update(
+            finished=len(over),
+            live=len(held),
+            waiting=len(known) - len(over) - len(held),
+            diverged=sum(status == "diverged" for status in known.values()),
+            steps_done=sum(self.trained.values()),
+            bucket=self.position,
+        )
+
+
+def _dense_order(layout: Layout) -> list[int]:
+    """Returns lane indices in the order to fill them: whole groups, taken from each device in turn."""
+    per_device = layout.groups * layout.lanes
+    return [
+        device * per_device + group * layout.lanes + lane
+        for group in range(layout.groups)
+        for device in range(layout.devices)
+        for lane in range(layout.lanes)
+    ]
+
+
+def _busiest(layout: Layout, lanes: Sequence[int]) -> int:
+    """Returns how many groups the busiest device works through."""
+    groups = {lane // layout.lanes for lane in lanes}
+    per_device = collections.Counter(group // layout.groups for group in groups)
+    return max(per_device.values(), default=0)
+
+
+def _smaller(layout: Layout, live: int) -> Layout:
+    """Returns the layout with half the vmap's lanes or fewer, if the live runs fit; never fewer than two in all."""
+    if layout.groups > 1 or live > layout.total / 2:
+        return layout
+    needed = math.ceil(live / layout.devices)
+    lanes = 1 << (needed - 1).bit_length()
+    least = 2 if layout.lanes > 1 else 1
+    return layout._replace(lanes=max(least, min(lanes, layout.lanes)))

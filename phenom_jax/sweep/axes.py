@@ -118,6 +118,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f", did you mean {close[0]}?" if close else ""
 
 
+def allowed(field: Field) -> str:
+    """Returns in words what the field allows."""
+    if field.choices:
+        return "one of " + ", ".join(map(str, field.choices))
+    bounds = f" {field.bounds}" if str(field.bounds) else ""
+    return TYPE_WORDS[field.type] + bounds
+
+
 def parse_axis(field: Field, text: str) -> tuple[Value, ...]:
     """Returns the values that one flag's text asks for, in the order written.
 
@@ -142,7 +150,7 @@ def _parse_item(field: Field, item: str) -> Iterable[Value]:
 
 def _word(field: Field, item: str) -> str:
     if not item:
-        raise InvalidValue(f"{field.name}: an empty value, allowed is {_allowed(field)}")
+        raise InvalidValue(f"{field.name}: an empty value, allowed is {allowed(field)}")
     return item
 
 
@@ -154,7 +162,7 @@ def _value(field: Field, item: str) -> Value:
             return _integer(item)
         return float(item)
     except (KeyError, ValueError):
-        raise InvalidValue(f"{field.name}: {item!r} is not {_allowed(field)}") from None
+        raise InvalidValue(f"{field.name}: {item!r} is not {allowed(field)}") from None
 
 
 def _integer(text: str) -> int:
@@ -173,9 +181,10 @@ def _integer_range(field: Field, item: str) -> Sequence[int]:
         values = range(*map(_integer, item.split(":")))
     except (TypeError, ValueError):
         values = range(0)
-    if not values or values.step < 0:
-        raise InvalidValue(f"{field.name}: {item!r} is not an integer range lo:hi or lo:hi:step with lo < hi, step > 0")
-    return values[: MOST_RUNS + 1]
+    if not values or values.step < 0 or values[MOST_RUNS:]:
+        shape = f"lo:hi or lo:hi:step with lo < hi, step > 0 and at most {MOST_RUNS} values"
+        raise InvalidValue(f"{field.name}: {item!r} is not an integer range {shape}")
+    return values
 
 
 def _spacing(field: Field, item: str, kind: str, parts: Sequence[str]) -> Iterable[Value]:
@@ -200,17 +209,10 @@ def _shortest(value: float) -> float:
     return float(f"{value:.12g}")
 
 
-def _allowed(field: Field) -> str:
-    if field.choices:
-        return "one of " + ", ".join(map(str, field.choices))
-    bounds = f" {field.bounds}" if str(field.bounds) else ""
-    return TYPE_WORDS[field.type] + bounds
-
-
 def _checked(field: Field, values: Sequence[Value]) -> tuple[Value, ...]:
     """Returns the values in the field's own type, each validated."""
     if not values:
-        raise InvalidValue(f"{field.name}: an axis without values, allowed is {_allowed(field)}")
+        raise InvalidValue(f"{field.name}: an axis without values, allowed is {allowed(field)}")
     canonical = tuple(_canonical(field, value) for value in values)
     for value in canonical:
         field.validate(value)
@@ -221,7 +223,7 @@ def _canonical(field: Field, value: Value) -> Value:
     if field.type is float and type(value) in (int, float):
         return float(value) + 0.0  # -0.0 and 0.0 are one run
     if type(value) is not field.type:
-        raise InvalidValue(f"{field.name}: {value!r} is not {_allowed(field)}")
+        raise InvalidValue(f"{field.name}: {value!r} is not {allowed(field)}")
     if field.type is int and not -(2**31) <= value < 2**31:
         raise InvalidValue(f"{field.name}: {value} is not an integer of 32 bits")
     return value

@@ -1,0 +1,201 @@
+"""The flags of an experiment: one per hyperparameter, taking a value or an axis, and those of the engine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from absl import flags as absl_flags
+
+from phenom_jax.engine.config import Settings
+from phenom_jax.experiment import Experiment, Preset, Schedule
+from phenom_jax.hparams import Bounds, Field, InvalidValue, Value, fields
+from phenom_jax.sweep.axes import Sweep, allowed, nearest, parse_axis, parse_sweep
+
+KINDS = {
+    "swept": "Hyperparameters, traced: runs of one program may differ in them",
+    "size": "Sizes: runs of one program may differ in them, padded to the largest",
+    "static": "Compiled in: every value is a program of its own",
+}
+SWITCHES = {
+    "plan": (False, "print the plan and exit; nothing is trained or written"),
+    "report": (True, "write the figures and report.html"),
+    "tensorboard": (True, "write tensorboard/: quantiles and counts per program, hyperparameters of every run"),
+    "retire_done": (True, "a run that meets the experiment's `done` leaves before its last step"),
+}
+LISTS = {
+    "zip": "names of axes that advance together, as in --zip=width,learning_rate; may be repeated",
+    "tensorboard_runs": "ids of runs whose curves tensorboard/ shows in full",
+}
+GRAMMAR = """\
+A hyperparameter takes one value or an axis, and axes make a product unless zipped:
+  --weight_decay=0,0.3,1   --seed=0:16   --seed=0:16:2   --learning_rate=log:1e-4:1e-1:7   --share=lin:0.1:0.9:5"""
+
+
+class Command(NamedTuple):
+    """What a command line asks for.
+
+    Attributes:
+      out: of the run directory.
+      plan: print it and exit.
+      report, tensorboard: whether to write them.
+      tensorboard_runs: run ids shown there in full.
+      compilation_cache: its directory, or None for the usual one.
+    """
+
+    sweep: Sweep
+    settings: Settings
+    out: Path
+    plan: bool
+    report: bool
+    tensorboard: bool
+    tensorboard_runs: tuple[str, ...]
+    compilation_cache: Path | None
+
+
+def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
+    """Returns what the arguments ask for: defaults, under the preset, under explicit flags.
+
+    Raises:
+      InvalidValue: an unknown flag or preset, a stray word, or a value that its flag does not allow.
+    """
+    given = _define(experiment)
+    words = _absl_parse(given, arguments)
+    if words:
+        raise InvalidValue(f"{words[0]}: a stray word, allowed are flags --name=value")
+    preset = _preset(experiment.presets, given.preset or "")
+    for name, text in preset.flags.items():
+        if not given[name].present:
+            given[name].parse(text)
+    option = {field.name: _option(field, getattr(given, field.name)) for field in _options(experiment)}
+    return Command(
+        sweep=_sweep(experiment, given),
+        settings=Settings(
+            float_type=experiment.float_type,
+            schedule=Schedule(**{name: option[name] for name in Schedule.__dataclass_fields__}),
+            retire_done=given.retire_done,
+            devices=option["devices"] or None,
+            lanes=option["lanes"] or None,
+            group=option["group"] or None,
+            rerun=None if option["rerun"] == "none" else option["rerun"],
+            matmul_precision=option["matmul_precision"],
+            checkpoint_seconds=option["checkpoint_seconds"],
+        ),
+        out=Path(option["out"] or "runs/" + "-".join(filter(None, [experiment.name, given.preset]))),
+        plan=given.plan,
+        report=given.report,
+        tensorboard=given.tensorboard,
+        tensorboard_runs=tuple(run for text in given.tensorboard_runs for run in text.split(",") if run),
+        compilation_cache=Path(option["compilation_cache"]) if option["compilation_cache"] else None,
+    )
+
+
+def help_text(experiment: Experiment) -> str:
+    """Returns what --help prints: the experiment, every flag with its default, and the presets."""
+    declared = fields(experiment.hparams).values()
+    sections = [(sys.modules[experiment.hparams.__module__].__doc__ or experiment.name).strip(), GRAMMAR]
+    for kind, title in KINDS.items():
+        rows = [_row(field) for field in declared if field.kind == kind]
+        sections += [_section(title, rows)] if rows else []
+    engine = [_row(field) for field in _options(experiment)]
+    engine += [(f"--[no]{name}", f"{text} (default {str(on).lower()})") for name, (on, text) in SWITCHES.items()]
+    engine += [(f"--{name}=", text) for name, text in LISTS.items()]
+    sections.append(_section("The engine", engine))
+    presets = [
+        (f"--preset={name}" if name else "no preset", preset.help) for name, preset in experiment.presets.items()
+    ]
+    sections += [_section("Presets, which explicit flags override", presets)] if presets else []
+    return "\n\n".join(sections)
+
+
+def _options(experiment: Experiment) -> Iterator[Field]:
+    """Yields the engine's flags that take one value."""
+    schedule = experiment.schedule
+    yield _field("out", "", "the run directory, where the same command resumes; runs/NAME[-PRESET] if not given")
+    yield _field("rerun", "none", "train these runs of the directory again", choices=("none", "failed", "diverged"))
+    yield _field("matmul_precision", "highest", "of float32 products", choices=("highest", "high", "default"))
+    yield _field("devices", 0, "CPU devices, 0 for one per core", at_least=0)
+    yield _field("lanes", 0, "runs side by side in a program, 0 for what fits and is fastest", at_least=0)
+    yield _field("group", 0, "lanes of one vmap, groups one after the other, 0 for the measured best", at_least=0)
+    yield _field("resolution", schedule.resolution, "steps between two possible looks at a run", at_least=1)
+    yield _field("points", schedule.points, "looks with cheap measures, log-spaced", at_least=1)
+    yield _field("expensive_points", schedule.expensive_points, "of them with expensive measures", at_least=0)
+    yield _field("kept_points", schedule.kept_points, "of them kept whole for later analysis", at_least=0)
+    yield _field("checkpoint_seconds", 60.0, "between two checkpoints", at_least=0)
+    yield _field("compilation_cache", "", "where compiled programs are kept; in the user's cache if not given")
+
+
+def _field(name: str, default: Value, help: str, choices: tuple[Value, ...] = (), **bounds: float) -> Field:
+    return Field(name, "static", type(default), default, help, Bounds(**bounds), choices)
+
+
+def _define(experiment: Experiment) -> absl_flags.FlagValues:
+    values = absl_flags.FlagValues()
+    for field in (*fields(experiment.hparams).values(), *_options(experiment)):
+        absl_flags.DEFINE_string(field.name, None, field.help, flag_values=values)
+    for name, (on, text) in SWITCHES.items():
+        absl_flags.DEFINE_boolean(name, on, text, flag_values=values)
+    for name, text in LISTS.items():
+        absl_flags.DEFINE_multi_string(name, [], text, flag_values=values)
+    absl_flags.DEFINE_string("preset", None, "flags set together", flag_values=values)
+    return values
+
+
+def _absl_parse(values: absl_flags.FlagValues, arguments: Sequence[str]) -> list[str]:
+    """Parses the arguments into `values` and returns the words that are no flags."""
+    try:
+        return values(["", *arguments])[1:]
+    except absl_flags.UnrecognizedFlagError as error:
+        known = nearest(error.flagname, values).replace("mean ", "mean --")
+        raise InvalidValue(f"--{error.flagname}: no such flag{known}") from None
+    except absl_flags.Error as error:
+        illegal = re.match(r"flag --(\w+)=(.*?): ", str(error))  # only switches are parsed by absl
+        if illegal is None:
+            raise InvalidValue(str(error)) from None
+        raise InvalidValue(f"{illegal[1]}: {illegal[2]!r} is not true or false") from None
+
+
+def _preset(presets: Mapping[str, Preset], name: str) -> Preset:
+    if name and name not in presets:
+        names = [known for known in presets if known]
+        raise InvalidValue(f"preset: {name!r} is not one of {', '.join(names) or 'none'}{nearest(name, names)}")
+    return presets.get(name, Preset("", {}))
+
+
+def _option(field: Field, text: str | None) -> Value:
+    if text is None:
+        return field.default
+    values = parse_axis(field, text) if text or field.default != "" else ("",)
+    if len(values) != 1:
+        raise InvalidValue(f"{field.name}: {text!r} is several values, allowed is one")
+    field.validate(values[0])
+    return values[0]
+
+
+def _sweep(experiment: Experiment, given: absl_flags.FlagValues) -> Sweep:
+    texts = {name: getattr(given, name) for name in fields(experiment.hparams)}
+    zips = [text for text in given.zip if text]
+    return parse_sweep(experiment.hparams, {name: text for name, text in texts.items() if text is not None}, zips)
+
+
+def _row(field: Field) -> tuple[str, str]:
+    free = field.type is str and not field.choices
+    return f"--{field.name}={field.default}", field.help if free else f"{field.help} ({allowed(field)})"
+
+
+def _section(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    width = min(shutil.get_terminal_size().columns, 120)
+    column = min(34, max(len(name) for name, _ in rows) + 4)
+    lines = [title]
+    for name, text in rows:
+        first = f"  {name}".ljust(column)
+        if len(first) > column:
+            lines.append(first)
+            first = " " * column
+        lines.append(textwrap.fill(text, width, initial_indent=first, subsequent_indent=" " * column))
+    return "\n".join(lines)

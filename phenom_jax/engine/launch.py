@@ -1,0 +1,108 @@
+"""From a command line to a report: flags, JAX's settings, the run directory, training, what to look at."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from rich.console import Console
+
+from phenom_jax.engine.config import RunDirectory, Settings, make_config
+from phenom_jax.engine.flags import Command, help_text, parse
+from phenom_jax.engine.loop import Outcome, prepare, train
+from phenom_jax.engine.progress import Progress
+from phenom_jax.engine.stop import Stop
+from phenom_jax.experiment import Experiment
+from phenom_jax.hparams import InvalidValue
+from phenom_jax.sweep.plan import describe, make_plan
+
+BAD_INPUT = 2
+INTERRUPTED = 75  # EX_TEMPFAIL: the same command goes on
+STOPPED = 130  # by a second Ctrl-C
+
+
+def main(experiment: Experiment) -> None:
+    """Does what the command line asks for and exits: 0 done, 1 some runs failed, 2 bad input, 75 stopped by signal."""
+    sys.exit(launch(experiment, sys.argv[1:], shlex.join(sys.orig_argv)))
+
+
+def launch(experiment: Experiment, arguments: Sequence[str], typed: str) -> int:
+    """Returns the exit code of a command line.
+
+    Args:
+      experiment: what to train.
+      arguments: without the program.
+      typed: the whole command, to be recorded and shown.
+    """
+    if {"--help", "-help", "-h", "--helpfull"} & set(arguments):
+        print(help_text(experiment))
+        return 0
+    try:
+        command = parse(experiment, arguments)
+        start_jax(command.settings, command.compilation_cache)
+        return _run(experiment, command, typed)
+    except InvalidValue as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"stopped at once; to resume from the last checkpoint: {typed}", file=sys.stderr)
+        return STOPPED
+
+
+def start_jax(settings: Settings, compilation_cache: Path | None) -> None:
+    """Sets what JAX must know before its first operation, and where compiled programs are kept.
+
+    Raises:
+      InvalidValue: the directory of compiled programs cannot be written.
+    """
+    jax.config.update("jax_enable_x64", settings.float_type == "float64")
+    jax.config.update("jax_default_matmul_precision", settings.matmul_precision)
+    jax.config.update("jax_num_cpu_devices", settings.devices or _cores())
+    jax.config.update("jax_threefry_partitionable", True)
+    jax.config.update("jax_default_prng_impl", "threefry2x32")
+    directory = compilation_cache or jax.config.jax_compilation_cache_dir or _user_cache()
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidValue(f"compilation_cache: cannot write in {directory}: {error.strerror}") from None
+    jax.config.update("jax_compilation_cache_dir", str(directory))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def _cores() -> int:
+    """Returns the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "phenom_jax"
+
+
+def _run(experiment: Experiment, command: Command, typed: str) -> int:
+    console = Console()
+    runs = command.sweep.runs()
+    steps = [experiment.steps(run.values) for run in runs]
+    experiment = prepare(experiment, command.settings, set(steps))
+    plan = make_plan(experiment, runs, jax.default_backend(), jax.device_count())
+    print(plan)
+    if command.plan:
+        return 0
+    config = make_config(experiment.name, typed, command.sweep, command.settings, describe(plan))
+    with RunDirectory(command.out, config) as directory, Stop() as stop:
+        with Progress(len(runs), sum(steps), console) as progress:
+            outcome = train(experiment, command.sweep, command.settings, directory, progress, stop)
+        if outcome.interrupted:
+            print(f"stopped by {outcome.interrupted}, all is kept; to resume: {typed}")
+            return INTERRUPTED
+        _show(experiment, command, directory, outcome)
+    return 1 if outcome.counts.get("failed") else 0
+
+
+def _show(experiment: Experiment, command: Command, directory: RunDirectory, outcome: Outcome) -> None:
+    """Prints the summary and the claims and writes the report."""
+    print(outcome)

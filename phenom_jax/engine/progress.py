@@ -39,6 +39,7 @@ class Progress:
         self.every = every
         self.clock = clock
         self.text = ""
+        self.printed = ""
         self.steps_done = 0
         self.seen: collections.deque[tuple[float, int]] = collections.deque()
         self.printed_at = -float("inf")
@@ -51,7 +52,7 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.live.stop()
-        if self.text:
+        if self.text != self.printed:
             self._print(self.text)
 
     def update(
@@ -75,9 +76,8 @@ class Progress:
             parts.append(f"program {bucket[0]} of {bucket[1]}")
         self.text = ", ".join(parts)
         if not self.console.is_terminal and now - self.printed_at >= self.every:
-            self.printed_at = now
+            self.printed, self.printed_at = self.text, now
             self._print(self.text)
-            self.text = ""
 
     def note(self, text: str) -> None:
         """Prints a line above the live one."""

@@ -227,11 +227,11 @@ def test_log_values_have_one_ratio_and_include_the_ends(low, factor, count):
 @given(st.text(max_size=20), st.sampled_from(["seed", "rate", "width", "share", "activation", "biases"]))
 def test_any_text_is_read_or_refused(text, name):
     try:
-        sweep = parse_sweep(Toy, {name: text})
-    except InvalidValue as refused:
-        assert str(refused).startswith(f"{name}: ")
-    else:
-        assert len(sweep) == len(sweep.axes[name])
+        refusal = ""
+        parse_sweep(Toy, {name: text})
+    except InvalidValue as error:
+        refusal = str(error)
+    assert not refusal or (refusal.startswith(f"{name}: ") and "\n" not in refusal)
 
 
 def test_the_nearest_name_is_suggested_only_if_it_is_near():

@@ -129,8 +129,8 @@ def fields(cls: type) -> Mapping[str, Field]:
     return {
         item.name: Field(
             name=item.name,
-            type=_value_type(hints[item.name], item.default),
-            default=item.default,
+            type=_value_type(hints[item.name], typing.cast(Value, item.default)),
+            default=typing.cast(Value, item.default),
             choices=typing.get_args(hints[item.name]) if typing.get_origin(hints[item.name]) is Literal else (),
             **item.metadata,
         )
@@ -148,8 +148,9 @@ def build(cls: type[T], values: Mapping[str, Value]) -> T:
         if name in values:
             field.validate(values[name])
     hp = cls(**values)
-    if hasattr(hp, "check"):
-        hp.check()
+    check = getattr(hp, "check", None)
+    if check is not None:
+        check()
     return hp
 
 
@@ -166,5 +167,5 @@ def _counts_become_sizes(self: Any) -> None:
         value = getattr(self, item.name)
         if item.metadata["kind"] == "size" and isinstance(value, (int, float)):
             whole = item.metadata["of"]
-            count = value if whole is None else max(1, round(value * whole(self)))
+            count: Any = value if whole is None else max(1, round(value * whole(self)))
             object.__setattr__(self, item.name, Size(count, count))

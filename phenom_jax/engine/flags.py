@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import flags as absl_flags
 
@@ -72,7 +72,7 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
     for name, text in preset.flags.items():
         if not given[name].present:
             given[name].parse(text)
-    option = {field.name: _option(field, getattr(given, field.name)) for field in _options(experiment)}
+    option: dict[str, Any] = {field.name: _option(field, getattr(given, field.name)) for field in _options(experiment)}
     return Command(
         sweep=_sweep(experiment, given),
         settings=Settings(

@@ -64,7 +64,7 @@ def start_jax(settings: Settings, compilation_cache: Path | None) -> None:
     jax.config.update("jax_num_cpu_devices", settings.devices or _cores())
     jax.config.update("jax_threefry_partitionable", True)
     jax.config.update("jax_default_prng_impl", "threefry2x32")
-    directory = compilation_cache or jax.config.jax_compilation_cache_dir or _user_cache()
+    directory = compilation_cache or jax.config.values["jax_compilation_cache_dir"] or _user_cache()
     try:
         Path(directory).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -224,7 +224,7 @@ def _canonical(field: Field, value: Value) -> Value:
         return float(value) + 0.0  # -0.0 and 0.0 are one run
     if type(value) is not field.type:
         raise InvalidValue(f"{field.name}: {value!r} is not {allowed(field)}")
-    if field.type is int and not -(2**31) <= value < 2**31:
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
         raise InvalidValue(f"{field.name}: {value} is not an integer of 32 bits")
     return value
 

@@ -1,0 +1,194 @@
+"""The labelled store of a sweep: one zarr v3 group over (run, step) that `xarray.open_zarr` reads by itself.
+
+Rows are runs in the order of the sweep, with their hyperparameters, `status`, `last_step` and `reason` as coordinates.
+A batch of rows is written into its indexed region, so writing it again changes nothing. Every chunk file is replaced
+atomically and statuses are written after the data: a row marked finished is whole, whenever the process is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from phenom_jax.hparams import Field
+from phenom_jax.results.layout import JSON, STATUSES, Variable, beside, create, finish_swap, layout, same_layout, swap
+from phenom_jax.sweep.axes import Run
+
+_TIME_SHARE = 0.03  # of the wall time that writes by themselves may take
+
+
+class Results:
+    """The store of a running sweep, written by one process. Make it with `Results.open`."""
+
+    def __init__(self, path: str | os.PathLike[str], steps: np.ndarray) -> None:
+        arrays = dict(zarr.open_group(path, mode="r+").arrays())
+        self._curves = {name: array for name, array in arrays.items() if array.ndim > 1}
+        self._labels = {name: arrays[name] for name in ("last_step", "reason", "status")}
+        self._last_step, self._reason, self._status = (np.asarray(array[:]) for array in self._labels.values())
+        self._rows = {str(run_id): row for row, run_id in enumerate(np.asarray(arrays["run_id"][:]))}
+        self._steps = np.asarray(steps)
+        self._columns = np.searchsorted(np.asarray(arrays["step"][:]), self._steps)
+        self._pending: list[_Batch] = []
+        self._next_flush = 0.0
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        runs: Sequence[Run],
+        fields: Mapping[str, Field],
+        steps: np.ndarray,
+        variables: Sequence[Variable],
+        attributes: Mapping[str, JSON],
+    ) -> Results:
+        """Returns the store at `path` with a row for every run, created or extended where needed.
+
+        Rows that are not waiting are kept bit for bit, whether or not they are in `runs`, and at their own steps: the
+        step axis is the union of `steps` and those of the kept rows. Killed in between, the next open finds the old
+        store or the new one.
+
+        Args:
+          path: of the zarr group.
+          runs: the sweep, in the order the rows take.
+          fields: every hyperparameter, by name.
+          steps: int[P], strictly increasing: the measure grid, common to all runs.
+          variables: what is recorded; counts and flags are stored as floats, for NaN says "not measured".
+          attributes: of the dataset.
+        """
+        path = Path(path)
+        finish_swap(path)
+        stored = open_results(path) if path.exists() else None
+        wanted = layout(runs, fields, np.asarray(steps), variables, attributes, stored)
+        if stored is None or not same_layout(stored, wanted):
+            create(beside(path, "new"), wanted, stored)
+            swap(path)
+        return cls(path, steps)
+
+    def write(
+        self,
+        run_ids: Sequence[str],
+        records: Mapping[str, np.ndarray],
+        status: Sequence[str],
+        last_step: np.ndarray,
+        reason: Sequence[str],
+    ) -> None:
+        """Sets whole rows; idempotent. They reach the disk by `flush`, or by themselves within 3 % of the wall time.
+
+        Args:
+          run_ids: n runs.
+          records: by variable, [n, P, *shape], NaN where a step was not measured. Values after a run's last step are
+            dropped. Trailing axes may be shorter than declared, the rest is NaN. A variable left out keeps its values.
+          status: n of STATUSES.
+          last_step: int[n], the step each run has reached.
+          reason: n texts, why a run diverged or failed; else "".
+        Raises:
+          KeyError: an unknown run or variable.
+          ValueError: an unknown status, or a record whose shape does not fit.
+        """
+        rows = np.array([self._rows[run_id] for run_id in run_ids], int)
+        self._check(len(rows), records, status)
+        self._status[rows] = np.asarray(status, self._status.dtype)
+        self._last_step[rows] = last_step
+        self._reason[rows] = np.asarray(reason, self._reason.dtype)
+        self._pending.append(_Batch(rows, records, np.asarray(last_step)))
+        if time.monotonic() >= self._next_flush:
+            self.flush()
+
+    def flush(self) -> None:
+        """Puts every row written so far on disk. Call it before saving a checkpoint that these runs have left."""
+        if not self._pending:
+            return
+        start = time.monotonic()
+        for name, array in self._curves.items():
+            _write_rows(array, *self._gathered(name, array))
+        self._pending = []
+        self._labels["last_step"][:] = self._last_step
+        self._labels["reason"][:] = self._reason
+        self._labels["status"][:] = self._status
+        now = time.monotonic()
+        self._next_flush = now + (now - start) / _TIME_SHARE
+
+    def statuses(self) -> dict[str, str]:
+        """Returns the status of every run, by run id."""
+        return {run_id: str(self._status[row]) for run_id, row in self._rows.items()}
+
+    def reset(self, run_ids: Sequence[str]) -> None:
+        """Empties these rows and sets them back to waiting."""
+        self.flush()
+        rows = np.sort(np.array([self._rows[run_id] for run_id in run_ids], int))
+        self._status[rows], self._last_step[rows], self._reason[rows] = "waiting", -1, ""
+        self._labels["status"][:] = self._status
+        self._labels["last_step"][:] = self._last_step
+        self._labels["reason"][:] = self._reason
+        for array in self._curves.values():
+            _write_rows(array, rows, np.full((len(rows), *array.shape[1:]), np.nan, array.dtype))
+
+    def _gathered(self, name: str, array: zarr.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the rows that wait to be written to `array`, ascending, and their values."""
+        holding = [batch for batch in self._pending if name in batch.records]
+        rows = np.unique(np.concatenate([batch.rows for batch in holding])) if holding else np.zeros(0, int)
+        values = np.full((len(rows), *array.shape[1:]), np.nan, array.dtype)
+        for batch in holding:
+            record = np.asarray(batch.records[name])
+            after_end = self._steps[None, :] > batch.last_step[:, None]
+            at = np.searchsorted(rows, batch.rows)
+            values[at] = np.nan
+            values[(at[:, None], self._columns[None, :], *map(slice, record.shape[2:]))] = np.where(
+                after_end.reshape(*after_end.shape, *[1] * (record.ndim - 2)), np.nan, record
+            )
+        return rows, values
+
+    def _check(self, count: int, records: Mapping[str, np.ndarray], status: Sequence[str]) -> None:
+        unknown = set(status) - set(STATUSES)
+        if unknown:
+            raise ValueError(f"status: {', '.join(sorted(unknown))} is not one of {', '.join(STATUSES)}")
+        for name, record in records.items():
+            shape, whole = np.shape(record), (count, len(self._steps), *self._curves[name].shape[2:])
+            if (
+                shape[:2] != whole[:2]
+                or len(shape) != len(whole)
+                or any(a > b for a, b in zip(shape, whole, strict=True))
+            ):
+                raise ValueError(f"{name}: a record of shape {shape} does not fit {whole}")
+
+
+def open_results(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Returns the dataset at `path`, in memory: dimensions (run, step), hyperparameters and status as coordinates.
+
+    Raises:
+      FileNotFoundError: there is no store.
+    """
+    path = Path(path)
+    found = next((place for place in (path, beside(path, "old")) if place.exists()), None)
+    if found is None:
+        raise FileNotFoundError(f"no results at {path}")
+    results = xr.open_zarr(found, chunks=None).load()
+    results = results[[name for name in results.attrs["order"] if name in results.data_vars]]
+    texts = [name for name in results.coords if results[name].dtype.kind == "T"]
+    return results.assign_coords({name: results[name].copy(data=_as_str(results[name].values)) for name in texts})
+
+
+class _Batch(NamedTuple):
+    rows: np.ndarray
+    records: Mapping[str, np.ndarray]
+    last_step: np.ndarray
+
+
+def _as_str(texts: np.ndarray) -> np.ndarray:
+    return np.array(texts.tolist(), str)
+
+
+def _write_rows(array: zarr.Array, rows: np.ndarray, values: np.ndarray) -> None:
+    if not len(rows):
+        return
+    if rows[-1] - rows[0] + 1 == len(rows):
+        array[rows[0] : rows[-1] + 1] = values
+    else:
+        array.oindex[rows] = values

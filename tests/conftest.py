@@ -1,6 +1,7 @@
 """JAX as every test sees it: four CPU devices, rank promotion refused, full-precision matmuls."""
 
 import os
+import tempfile
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -13,3 +14,7 @@ jax.config.update("jax_default_matmul_precision", "highest")
 
 hypothesis.settings.register_profile("shared machine", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("shared machine")
+
+programs = tempfile.TemporaryDirectory(prefix="programs")  # tests that compile the same program share it
+jax.config.update("jax_compilation_cache_dir", programs.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -50,10 +50,17 @@ OVER = {"finished", "done", "diverged", "failed"}
 
 
 class Outcome(NamedTuple):
-    """How a training ended: the signal that stopped it, and how many runs have which status."""
+    """How a training ended.
+
+    Attributes:
+      interrupted: the signal that stopped it, or None.
+      counts: how many runs of the sweep have which status.
+      trained_steps: run-steps of this start.
+    """
 
     interrupted: str | None
     counts: dict[str, int]
+    trained_steps: int
 
 
 def prepare(experiment: Experiment, settings: Settings, steps: Collection[int]) -> Experiment:
@@ -90,12 +97,13 @@ def train(
     directory: RunDirectory,
     progress: Progress,
     stop: Stop,
+    devices: Devices | None = None,
 ) -> Outcome:
     """Trains every run of the sweep that is not over yet and returns how it ended."""
     runs = sweep.runs()
     steps = {experiment.steps(run.values) for run in runs}
     experiment = prepare(experiment, settings, steps)
-    devices = all_devices(AXIS)
+    devices = devices or all_devices(AXIS)
     plan = make_plan(experiment, runs, devices.platform, devices.count)
     grid = measure_grid(experiment.schedule, steps)
     results = Results.open(
@@ -108,7 +116,7 @@ def train(
     )
     if settings.rerun:
         results.reset([run_id for run_id, status in results.statuses().items() if status == settings.rerun])
-    trained: dict[str, int] = {}
+    trained = 0
     for index, bucket in enumerate(plan.buckets):
         training = _BucketTraining(
             experiment, bucket, grid, settings, devices, directory.path, results, progress, stop, trained
@@ -117,10 +125,12 @@ def train(
             training.run((index + 1, len(plan.buckets)))
         except jax.errors.JaxRuntimeError as error:
             training.fail(str(error).splitlines()[0][:200])
+        trained = training.trained
         if stop.requested:
             break
     results.flush()
-    return Outcome(stop.requested, dict(collections.Counter(results.statuses().values())))
+    counts = dict(collections.Counter(results.statuses().values()))
+    return Outcome(stop.requested, counts, trained)
 
 
 def recorded_variables(experiment: Experiment, plan: Plan) -> list[Variable]:
@@ -160,7 +170,7 @@ class _BucketTraining:
         results: Results,
         progress: Progress,
         stop: Stop,
-        trained: dict[str, int],
+        trained: int,
     ):
         self.experiment, self.bucket, self.grid = experiment, bucket, grid
         self.settings, self.devices = settings, devices
@@ -198,6 +208,7 @@ class _BucketTraining:
     def _start(self) -> Lane:
         self._use(choose(self.experiment, self.bucket, self.grid, self.settings, self.devices))
         self.in_lane = [None] * self.program.layout.total
+        self.step = np.zeros(self.program.layout.total, int)
         return self.program.empty()
 
     def _use(self, lanes: Lanes) -> None:
@@ -229,7 +240,7 @@ class _BucketTraining:
         self.in_lane = [run_id if run_id in pending else None for run_id in found.meta["in_lane"]]
         status = np.where([run_id is None for run_id in self.in_lane], EMPTY, np.asarray(found.tree.status))
         lanes = found.tree._replace(status=jax.device_put(status.astype(np.int32), self.program.sharding))
-        self.step = np.asarray(found.tree.step)
+        self.step = np.array(found.tree.step)
         live = sum(run_id is not None for run_id in self.in_lane)
         self.progress.note(f"resumed {live} live runs of program {self.bucket.id} from checkpoint {found.chunk}")
         return lanes
@@ -244,18 +255,23 @@ class _BucketTraining:
             lanes = self.program.chunk(lanes, self.ticks)
             self._write(handed)  # while the devices work
             self.chunks += 1
-            status, self.step = map(np.asarray, jax.device_get((lanes.status, lanes.step)))
-            handed = self._hand_in(lanes, np.flatnonzero(status > LIVE), status)
-            for lane in np.flatnonzero(status > LIVE):
+            status, step = map(np.array, jax.device_get((lanes.status, lanes.step)))
+            occupied = np.array([run_id is not None for run_id in self.in_lane])
+            self.trained += int((step - self.step)[occupied].sum())
+            self.step = step
+            ended = np.flatnonzero(occupied & (status > LIVE))
+            handed = self._hand_in(lanes, ended, status)
+            for lane in ended:
                 self.in_lane[lane] = None
             self._report(handed)
-            if self.stop.requested or time.monotonic() - saved_at >= self.settings.checkpoint_seconds:
+            stopping = self.stop.requested
+            if stopping or time.monotonic() - saved_at >= self.settings.checkpoint_seconds:
                 self._write(handed)
                 self._write(self._hand_in(lanes, np.flatnonzero(status == LIVE), status))
                 self.results.flush()
                 checkpoints.save(self.chunks, lanes, self._meta())
                 handed, saved_at = None, time.monotonic()
-            if self.stop.requested:
+            if stopping:
                 return
         self._write(handed)
         self.results.flush()
@@ -269,6 +285,7 @@ class _BucketTraining:
         fresh = np.zeros(len(self.in_lane), bool)
         for lane in free[: len(self.waiting)]:
             self.in_lane[lane] = self.waiting.popleft()
+            self.step[lane] = 0
             fresh[lane] = True
         if not fresh.any():
             return lanes
@@ -283,7 +300,7 @@ class _BucketTraining:
             return lanes
         smaller = _smaller(layout, len(live))
         longest = max(self.experiment.steps(self.runs[run_id].values) for run_id in self.in_lane if run_id)
-        left = (longest - self.step[live].min()) / self.experiment.schedule.resolution if len(self.step) else 0
+        left = (longest - self.step[live].min()) / self.experiment.schedule.resolution
         if smaller == layout or left < 4 * self.ticks:
             smaller = layout
         target = _dense_order(smaller)[: len(live)]
@@ -294,7 +311,7 @@ class _BucketTraining:
         order = np.array([source[lane] if lane in source else next(free) for lane in range(smaller.total)])
         lanes = self.program.arrange(lanes, order)
         self.in_lane = [self.in_lane[lane] for lane in order]
-        self.step = self.step[order] if len(self.step) else self.step
+        self.step = self.step[order]
         if smaller != layout:
             self._use(Lanes(smaller, self.ticks, 0.0, 0))
         return lanes
@@ -332,16 +349,14 @@ class _BucketTraining:
         known = self.results.statuses()
         if handed:
             known |= dict(zip(handed.run_ids, handed.status))
-            self.trained |= dict(zip(handed.run_ids, handed.step.tolist()))
-        held = {run_id: int(step) for run_id, step in zip(self.in_lane, self.step) if run_id}
-        self.trained |= held
+        held = [run_id for run_id in self.in_lane if run_id]
         over = [run_id for run_id, status in known.items() if status in OVER]
         self.progress.update(
             finished=len(over),
             live=len(held),
             waiting=len(known) - len(over) - len(held),
             diverged=sum(status == "diverged" for status in known.values()),
-            steps_done=sum(self.trained.values()),
+            steps_done=self.trained,
             bucket=self.position,
         )
 

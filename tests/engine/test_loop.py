@@ -1,0 +1,251 @@
+"""The engine's promises, on a sweep of a toy regression."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import toy
+from toy import assert_same_results, results_of, train_in
+
+from phenom_jax.engine.config import Settings
+from phenom_jax.engine.loop import measure_grid
+from phenom_jax.engine.stop import Stop
+from phenom_jax.experiment import Schedule
+from phenom_jax.results.kept import read_kept
+from phenom_jax.sizes import Size
+
+SWEEP = {"seed": "0:3", "learning_rate": "0.05,0.2", "width": "4,8"}
+
+
+def train_alone(hp: toy.Toy, steps: int) -> dict[int, toy.State]:
+    """Trains one run without the engine, its state after every step: a plain loop over a jitted step."""
+    stream = jax.random.fold_in(jax.random.key(hp.seed), 0x57E9)
+    state = toy.init(hp)
+    states = {0: state}
+    step = jax.jit(toy.step)
+    for i in range(steps):
+        state, _ = step(state, hp, jax.random.fold_in(stream, i))
+        states[i + 1] = state
+    return states
+
+
+class StopAfter(Stop):
+    """Asks to stop at the n-th look."""
+
+    def __init__(self, looks: int):
+        self.looks = looks
+
+    @property
+    def requested(self) -> str | None:
+        self.looks -= 1
+        return "SIGTERM" if self.looks <= 0 else None
+
+
+def test_a_run_in_a_sweep_is_the_run_alone(tmp_path):
+    train_in(tmp_path, **SWEEP)
+    results = results_of(tmp_path)
+    for row in range(results.sizes["run"]):
+        run = results.isel(run=row)
+        hp = toy.Toy(seed=int(run.seed), learning_rate=float(run.learning_rate), width=int(run.width))
+        states = train_alone(hp, 60)
+        for point, step in enumerate(results.step.values):
+            alone = toy.measure(states[step], hp)
+            np.testing.assert_allclose(run.error[point], alone.error, rtol=2e-5)
+            np.testing.assert_allclose(run.input_norms[point], alone.input_norms, rtol=2e-5)
+
+
+def test_measures_of_the_initial_state_do_not_depend_on_the_layout(tmp_path):
+    for name, group, lanes in (("wide", 4, 16), ("narrow", 1, 8)):
+        train_in(tmp_path / name, settings=Settings(schedule=toy.toy.schedule, group=group, lanes=lanes), **SWEEP)
+    wide, narrow = results_of(tmp_path / "wide"), results_of(tmp_path / "narrow")
+    kept = [read_kept(next((tmp_path / name / "kept.zarr").iterdir())) for name in ("wide", "narrow")]
+    for name, leaf in kept[0].leaves.items():
+        np.testing.assert_array_equal(leaf[:, 0], kept[1].leaves[name][:, 0])
+    np.testing.assert_allclose(wide.error, narrow.error, rtol=1e-4)
+
+
+def test_padded_runs_match_unpadded_ones_and_stay_zero_outside(tmp_path):
+    train_in(tmp_path, seed="0:2", width="3,8")
+    (bucket,) = (tmp_path / "kept.zarr").iterdir()
+    kept = read_kept(bucket)
+    widths = dict(zip(results_of(tmp_path).run_id.values, results_of(tmp_path).width.values))
+    hidden = kept.leaves["hidden"]
+    assert hidden.shape[-1] == 8
+    for row, run_id in enumerate(kept.run_ids):
+        active = np.arange(8) < widths[run_id]
+        assert not hidden[row][..., ~active].any()
+        assert hidden[row][..., active].all()
+    alone = toy.init(toy.Toy(width=Size(3, 3)))
+    row = next(row for row, run_id in enumerate(kept.run_ids) if widths[run_id] == 3)
+    np.testing.assert_array_equal(hidden[row, 0][:, :3], alone.weights.hidden)
+
+
+def test_a_diverging_run_is_retired_with_its_reason_and_changes_no_other(tmp_path):
+    train_in(tmp_path / "all good", seed="0:8", learning_rate="0.1,0.2")
+    train_in(tmp_path / "one bad", seed="0:8", learning_rate="0.1,1e12")
+    good, mixed = results_of(tmp_path / "all good"), results_of(tmp_path / "one bad")
+    bad = mixed.isel(run=mixed.learning_rate == 1e12)
+    assert set(bad.status.values) == {"diverged"}
+    assert all("loss not finite at step" in reason for reason in bad.reason.values)
+    assert (bad.last_step < 60).all()
+    assert_same_results(good.isel(run=good.learning_rate == 0.1), mixed.isel(run=mixed.learning_rate == 0.1))
+
+
+@pytest.mark.parametrize("looks", [1, 2, 5])
+def test_a_stopped_sweep_resumes_to_the_same_bits(tmp_path, looks):
+    flags = {"seed": "0:12", "width": "4,8", "steps": "400"}
+    train_in(tmp_path / "straight", **flags)
+    for _ in range(40):
+        if not train_in(tmp_path / "halting", stop=StopAfter(looks), **flags).interrupted:
+            break
+    assert_same_results(results_of(tmp_path / "straight"), results_of(tmp_path / "halting"))
+
+
+def test_kills_at_random_moments_lose_nothing(tmp_path):
+    flags = {"seed": "0:12", "width": "4,8", "steps": "2000"}
+    train_in(tmp_path / "straight", **flags)
+    script = f"""
+import jax
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_default_matmul_precision", "highest")
+from pathlib import Path
+from phenom_jax.engine.config import Settings
+from toy import toy, train_in
+settings = Settings(schedule=toy.schedule, group=2, lanes=8, checkpoint_seconds=0.05)
+print("started", flush=True)
+train_in(Path({str(tmp_path / "killed")!r}), settings=settings, **{flags!r})
+"""
+    paths = os.pathsep.join([str(Path(toy.__file__).parent), str(Path(toy.__file__).parent.parent)])
+    moments = random.Random(0)
+    kills = 0
+    waits = [0.5, *(moments.uniform(0.2, 4.0) for _ in range(3)), None]
+    for wait in waits:
+        child = subprocess.Popen(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONPATH": paths},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        try:
+            child.wait(timeout=wait)
+            break
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            kills += 1
+        finally:
+            child.stdout.close()
+    assert child.returncode == 0 and kills > 0
+    assert_same_results(results_of(tmp_path / "straight"), results_of(tmp_path / "killed"))
+
+
+def test_an_extended_sweep_trains_only_the_new_runs(tmp_path):
+    train_in(tmp_path, seed="0:4")
+    before = results_of(tmp_path)
+    outcome = train_in(tmp_path, seed="0:6")
+    after = results_of(tmp_path)
+    assert outcome.counts == {"finished": 6}
+    assert outcome.trained_steps == 2 * 60
+    assert_same_results(before, after.isel(run=np.isin(after.run_id, before.run_id)))
+    assert train_in(tmp_path, seed="0:6").trained_steps == 0
+
+
+def test_many_runs_flow_through_few_lanes(tmp_path):
+    outcome = train_in(tmp_path, seed="0:100", steps="5,20,60")
+    assert outcome.counts == {"finished": 300}
+    results = results_of(tmp_path)
+    np.testing.assert_array_equal(results.last_step, results.steps)
+    assert not np.isnan(results.error.where(results.step <= results.steps, 0)).any()
+
+
+def test_a_done_run_leaves_early_and_its_final_state_is_kept(tmp_path):
+    experiment = dataclasses.replace(toy.toy, done=lambda metrics: metrics.error < 0.35)
+    train_in(tmp_path, experiment, seed="0:8")
+    results = results_of(tmp_path)
+    early = results.isel(run=results.status == "done")
+    assert early.sizes["run"] > 0
+    kept = read_kept(next((tmp_path / "kept.zarr").iterdir()))
+    for run_id, last in zip(early.run_id.values, early.last_step.values):
+        row = kept.run_ids.index(run_id)
+        assert kept.steps[row].max() == last
+        run = early.isel(run=early.run_id == run_id).squeeze("run")
+        assert float(run.error.sel(step=last)) < 0.35
+        assert not np.isnan(run.readout_norm.sel(step=last))
+        earlier = run.error.sel(step=run.step[run.step < last])
+        assert (earlier >= 0.35).all()
+
+
+def test_kept_states_are_the_states_at_those_steps(tmp_path):
+    train_in(tmp_path, seed="0:3")
+    kept = read_kept(next((tmp_path / "kept.zarr").iterdir()))
+    seeds = dict(zip(results_of(tmp_path).run_id.values, results_of(tmp_path).seed.values))
+    for row, run_id in enumerate(kept.run_ids):
+        states = train_alone(toy.Toy(seed=int(seeds[run_id])), 60)
+        for column, step in enumerate(kept.steps[row]):
+            np.testing.assert_allclose(
+                kept.leaves["hidden"][row, column], states[int(step)].weights.hidden, rtol=1e-4, atol=1e-6
+            )
+
+
+def test_a_solve_is_an_experiment_without_steps(tmp_path):
+    experiment = dataclasses.replace(toy.toy, step=None)
+    outcome = train_in(tmp_path, experiment, seed="0:5", steps="0")
+    results = results_of(tmp_path)
+    assert outcome.counts == {"finished": 5}
+    hp = toy.Toy(seed=3)
+    expected = toy.measure(toy.init(hp), hp).error
+    np.testing.assert_allclose(results.error.isel(run=results.seed == 3).squeeze(), expected, rtol=1e-5)
+
+
+def test_a_checkpoint_of_four_devices_goes_on_with_two_and_one(tmp_path):
+    flags = {"seed": "0:8", "steps": "4000"}
+    settings = Settings(schedule=toy.toy.schedule, group=2, lanes=8)
+    train_in(tmp_path / "straight", settings=settings, devices=4, **flags)
+    for devices in (4, 2):
+        assert train_in(
+            tmp_path / "moving", settings=settings, devices=devices, stop=StopAfter(1), **flags
+        ).interrupted
+    train_in(tmp_path / "moving", settings=settings, devices=1, **flags)
+    assert_same_results(results_of(tmp_path / "straight"), results_of(tmp_path / "moving"))
+
+
+def test_runs_that_diverged_can_be_run_again(tmp_path):
+    flags = {"seed": "0:4", "learning_rate": "0.1,1e12"}
+    train_in(tmp_path, **flags)
+    before = results_of(tmp_path)
+    settings = Settings(schedule=toy.toy.schedule, group=2, lanes=8, rerun="diverged")
+    outcome = train_in(tmp_path, settings=settings, **flags)
+    assert outcome.counts == {"finished": 4, "diverged": 4}
+    assert 0 < outcome.trained_steps < 4 * 60
+    assert_same_results(before, results_of(tmp_path))
+
+
+def test_the_measure_grid_holds_the_ends_and_only_multiples_of_the_resolution():
+    schedule = Schedule(resolution=10, points=30, expensive_points=6, kept_points=4)
+    grid = measure_grid(schedule, {200, 3000})
+    assert grid.steps[0] == 0 and grid.steps[-1] == 3000 and 200 in grid.steps
+    assert not (grid.steps % 10).any() and (np.diff(grid.steps) > 0).all()
+    assert grid.expensive.sum() == 6 and grid.kept.sum() == 4
+    assert grid.kept[0] and grid.kept[-1]
+    ratios = grid.steps[-10:] / grid.steps[-11:-1]
+    assert ratios.max() / ratios.min() < 1.2
+
+
+def test_a_grid_of_no_steps_is_the_initial_state():
+    assert measure_grid(Schedule(), {0}).steps.tolist() == [0]
+
+
+def test_importing_an_experiment_does_not_start_jax():
+    code = "import jax, experiments.grokking; jax.config.update('jax_num_cpu_devices', 3); assert len(jax.devices()) == 3"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(toy.__file__).parent.parent)

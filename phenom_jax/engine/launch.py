@@ -13,16 +13,20 @@ from rich.console import Console
 
 from phenom_jax.engine.config import RunDirectory, Settings, make_config
 from phenom_jax.engine.flags import Command, help_text, parse
-from phenom_jax.engine.loop import Outcome, prepare, train
+from phenom_jax.engine.loop import prepare, train
 from phenom_jax.engine.progress import Progress
 from phenom_jax.engine.stop import Stop
+from phenom_jax.engine.summary import show
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
+from phenom_jax.results.dataset import open_results
 from phenom_jax.sweep.plan import describe, make_plan
 
 BAD_INPUT = 2
+SOME_FAILED = 1
 INTERRUPTED = 75  # EX_TEMPFAIL: the same command goes on
 STOPPED = 130  # by a second Ctrl-C
+FILE_WIDTH = 120  # of what is printed into a file
 
 
 def main(experiment: Experiment) -> None:
@@ -84,25 +88,27 @@ def _user_cache() -> Path:
 
 
 def _run(experiment: Experiment, command: Command, typed: str) -> int:
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
     runs = command.sweep.runs()
     steps = [experiment.steps(run.values) for run in runs]
-    experiment = prepare(experiment, command.settings, set(steps))
-    plan = make_plan(experiment, runs, jax.default_backend(), jax.device_count())
+    planned = prepare(experiment, command.settings, set(steps))
+    plan = make_plan(planned, runs, jax.default_backend(), jax.device_count())
     print(plan)
     if command.plan:
         return 0
     config = make_config(experiment.name, typed, command.sweep, command.settings, describe(plan))
-    with RunDirectory(command.out, config) as directory, Stop() as stop:
-        with Progress(len(runs), sum(steps), console) as progress:
+    with RunDirectory(command.out, config) as directory:
+        with Stop() as stop, Progress(len(runs), sum(steps), console) as progress:
             outcome = train(experiment, command.sweep, command.settings, directory, progress, stop)
         if outcome.interrupted:
             print(f"stopped by {outcome.interrupted}, all is kept; to resume: {typed}")
             return INTERRUPTED
-        _show(experiment, command, directory, outcome)
-    return 1 if outcome.counts.get("failed") else 0
+        _show(experiment, command, directory, console)
+    return SOME_FAILED if outcome.counts.get("failed") else 0
 
 
-def _show(experiment: Experiment, command: Command, directory: RunDirectory, outcome: Outcome) -> None:
+def _show(experiment: Experiment, command: Command, directory: RunDirectory, console: Console) -> None:
     """Prints the summary and the claims and writes the report."""
-    print(outcome)
+    results = experiment.summarise(open_results(directory.path / "results.zarr"))
+    decided = [(claim, claim.decide(results)) for claim in experiment.claims]
+    show(results, decided, console)

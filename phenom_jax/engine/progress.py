@@ -19,7 +19,7 @@ class Progress:
 
     Args:
       total_runs: of the sweep, those finished before included.
-      total_steps: of all runs; a run that ends early makes the time left shorter than shown.
+      total_steps: of all runs; a run that ends early makes the time left shorter than shown before.
       console: where to; standard output by default.
       every: seconds between plain lines where the console is no terminal.
       clock: in seconds.
@@ -40,7 +40,7 @@ class Progress:
         self.clock = clock
         self.text = ""
         self.printed = ""
-        self.steps_done = 0
+        self.steps_left = total_steps
         self.seen: collections.deque[tuple[float, int]] = collections.deque()
         self.printed_at = -float("inf")
         self.live = Live(get_renderable=self._line, console=self.console, refresh_per_second=4, transient=True)
@@ -62,11 +62,12 @@ class Progress:
 
         Args:
           finished: runs that are over, diverged ones among them.
-          steps_done: run-steps trained, those of earlier starts included.
+          steps_done: run-steps trained.
           bucket: which of how many, from 1.
         """
         now = self.clock()
-        self.steps_done = steps_done
+        unfinished = self.total_steps * (self.total_runs - finished) / max(1, self.total_runs)
+        self.steps_left = min(self.total_steps - steps_done, unfinished)
         self.seen.append((now, steps_done))
         while len(self.seen) > 2 and self.seen[0][0] < now - WINDOW:
             self.seen.popleft()
@@ -88,14 +89,15 @@ class Progress:
         if now <= start or steps_now <= steps_then:
             return []
         rate = (steps_now - steps_then) / (now - start)
-        return [f"{rate:,.0f} run-steps/s", f"at most {_duration((self.total_steps - steps_now) / rate)} left"]
+        return [f"{rate:,.0f} run-steps/s", f"at most {_duration(self.steps_left / rate)} left"]
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _line(self) -> Table:
         line = Table.grid(padding=(0, 1))
-        line.add_row(ProgressBar(total=max(1, self.total_steps), completed=self.steps_done, width=24), self.text)
+        done = self.total_steps - self.steps_left
+        line.add_row(ProgressBar(total=max(1, self.total_steps), completed=done, width=24), self.text)
         return line
 
 

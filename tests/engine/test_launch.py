@@ -234,7 +234,7 @@ def test_another_command_on_a_directory_is_refused_with_the_difference(run):
 
 
 def test_an_interrupted_training_says_how_to_resume(run, monkeypatch):
-    monkeypatch.setattr(launch_module, "train", lambda *_: Outcome("SIGTERM", {"running": 2}))
+    monkeypatch.setattr(launch_module, "train", lambda *_: Outcome("SIGTERM", {"running": 2}, 10))
     code, out, _ = run("--out=here")
     assert code == 75
     assert "stopped by SIGTERM" in out
@@ -242,7 +242,7 @@ def test_an_interrupted_training_says_how_to_resume(run, monkeypatch):
 
 
 def test_failed_runs_make_the_exit_code_one(run, monkeypatch):
-    monkeypatch.setattr(launch_module, "train", lambda *_: Outcome(None, {"failed": 1, "finished": 1}))
+    monkeypatch.setattr(launch_module, "train", lambda *_: Outcome(None, {"failed": 1, "finished": 1}, 10))
     monkeypatch.setattr(launch_module, "_show", lambda *_: None)
     assert run("--out=here")[0] == 1
 

@@ -28,7 +28,7 @@ def test_a_file_gets_plain_lines_ten_seconds_apart_and_the_last_state():
             progress.update(second // 3, 4, 6 - second // 6, 1, 10 * second)
     lines = out.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ["0", "3", "6", "8"]
-    assert lines[-1] == "8 of 10 runs done, 4 live, 2 waiting, 1 diverged, 10 run-steps/s, at most 1:16 left"
+    assert lines[-1] == "8 of 10 runs done, 4 live, 2 waiting, 1 diverged, 10 run-steps/s, at most 0:20 left"
     assert "\x1b" not in out.getvalue()
 
 
@@ -42,11 +42,19 @@ def test_the_rate_is_that_of_the_last_half_minute():
 
 def test_steps_of_earlier_starts_do_not_count_as_speed():
     progress, clock, _ = make(total_steps=2000)
-    progress.update(5, 4, 1, 0, 1000)
+    progress.update(1, 4, 5, 0, 1000)
     assert "run-steps/s" not in progress.text
     clock.seconds = 10.0
-    progress.update(5, 4, 1, 0, 1100)
+    progress.update(1, 4, 5, 0, 1100)
     assert "10 run-steps/s, at most 1:30 left" in progress.text
+
+
+def test_runs_that_ended_early_leave_no_steps_to_wait_for():
+    progress, clock, _ = make(total_runs=10, total_steps=2000)
+    progress.update(0, 4, 6, 0, 0)
+    clock.seconds = 10.0
+    progress.update(8, 2, 0, 0, 100)
+    assert "10 run-steps/s, at most 0:40 left" in progress.text
 
 
 def test_several_programs_are_counted():

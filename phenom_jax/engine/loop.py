@@ -289,7 +289,10 @@ class _BucketTraining:
             fresh[lane] = True
         if not fresh.any():
             return lanes
-        rows = [self.bucket.hp(self.runs[run_id]) if run_id else self.bucket.template for run_id in self.in_lane]
+        rows = [
+            self.bucket.hp(self.runs[run_id]) if run_id and starts else self.bucket.template
+            for run_id, starts in zip(self.in_lane, fresh)
+        ]
         return self.program.admit(lanes, stack_hps(rows), fresh)
 
     def _balance(self, lanes: Lane) -> Lane:

@@ -49,6 +49,7 @@ class Bucket:
       flops: of all its runs as padded.
       useful_flops: of all its runs at their own sizes.
       step_flops: of one step of one run, as padded.
+      run_steps: of all its runs.
     """
 
     hparams: type
@@ -57,6 +58,7 @@ class Bucket:
     flops: float
     useful_flops: float
     step_flops: float
+    run_steps: int
 
     def hp(self, run: Run) -> Any:
         """Returns the run's hyperparameters with sizes padded to the bucket's bounds."""
@@ -97,6 +99,10 @@ class Plan:
         return sum(bucket.flops for bucket in self.buckets)
 
     @property
+    def run_steps(self) -> int:
+        return sum(bucket.run_steps for bucket in self.buckets)
+
+    @property
     def waste(self) -> float:
         """The share of the work that is padding, between 0 and 1."""
         return 1 - sum(bucket.useful_flops for bucket in self.buckets) / self.flops if self.flops else 0.0
@@ -126,6 +132,7 @@ def make_plan(experiment: Experiment, runs: Sequence[Run], platform: str, device
                     flops=sum(costs.run(padded, experiment.steps(run.values)) for run in chosen),
                     useful_flops=sum(costs.run(own[run.id], experiment.steps(run.values)) for run in chosen),
                     step_flops=costs.step(padded),
+                    run_steps=sum(experiment.steps(run.values) for run in chosen),
                 )
             )
     plan = Plan(tuple(buckets), 0.0)
@@ -232,10 +239,18 @@ def describe(plan: Plan) -> dict[str, Any]:
     """Returns the plan as JSON."""
     return {
         "runs": plan.runs,
-        "buckets": [
-            {"id": b.id, "runs": len(b.runs), "padded": dict(b.padded), "statics": b.statics, "flops": b.flops}
-            for b in plan.buckets
-        ],
-        "padding_waste": plan.waste,
+        "run_steps": plan.run_steps,
         "flops": plan.flops,
+        "padding_waste": plan.waste,
+        "buckets": [
+            {
+                "id": bucket.id,
+                "runs": len(bucket.runs),
+                "run_steps": bucket.run_steps,
+                "padded": dict(bucket.padded),
+                "statics": bucket.statics,
+                "flops": bucket.flops,
+            }
+            for bucket in plan.buckets
+        ],
     }

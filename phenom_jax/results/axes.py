@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
+
 import numpy as np
 import xarray as xr
+
+from phenom_jax.hparams import Value
 
 _ABSENT = {"run_id": "", "status": "absent", "last_step": -1, "reason": ""}
 
@@ -54,6 +58,55 @@ def hyperparameters(results: xr.Dataset) -> list[str]:
     """Returns the names of the coordinates that are hyperparameters, in the order of their definition."""
     named = results.attrs.get("order", list(results.coords))
     return [name for name in named if name in results.coords and "hyperparameter" in results[name].attrs]
+
+
+def cell_axes(results: xr.Dataset) -> list[str]:
+    """Returns the swept axes except seeds: runs that agree in them are one cell, repeated over seeds."""
+    return [axis for axis, names in swept_axes(results).items() if not any(map(_is_seed, names))]
+
+
+def cell_codes(results: xr.Dataset) -> np.ndarray:
+    """Returns int[run], the cell each run belongs to, numbered in the order of the axes' values."""
+    axes = cell_axes(results)
+    if not axes:
+        return np.zeros(results.sizes["run"], int)
+    ranks = np.stack([np.unique(results[axis].values, return_inverse=True)[1] for axis in axes], 1)
+    return np.unique(ranks, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def hold(
+    results: xr.Dataset, shown: Collection[str | None], at: Mapping[str, Callable[[list], Value]]
+) -> tuple[xr.Dataset, list[str]]:
+    """Returns the runs at one value of every cell axis that is not shown, and what was held, in words.
+
+    Args:
+      results: of a sweep.
+      shown: hyperparameters that keep all their values.
+      at: by axis, which of its sorted values to hold it at (`max`, say); else the middle one.
+    """
+    notes = []
+    for axis, names in swept_axes(results).items():
+        if axis not in cell_axes(results) or set(names) & set(shown):
+            continue
+        values = np.unique(results[axis].values).tolist()
+        value = at[axis](values) if axis in at else values[(len(values) - 1) // 2]
+        results = results.isel(run=(results[axis] == value).values)
+        notes.append(f"{words(axis)} {show(value)} of {len(values)} values")
+    return results, notes
+
+
+def words(name: str) -> str:
+    """Returns a hyperparameter's or variable's name as it reads in a sentence."""
+    return name.replace("_", " ")
+
+
+def show(value: Value) -> str:
+    """Returns a hyperparameter's value as it reads on an axis."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_seed(name: str) -> bool:
+    return name == "seed" or name.endswith("_seed")
 
 
 def _codes(values: np.ndarray) -> np.ndarray:

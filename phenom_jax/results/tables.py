@@ -1,0 +1,95 @@
+"""Tables of a sweep: one row per run, and one row per cell of runs that differ in their seed alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from phenom_jax.hparams import Value
+from phenom_jax.results.atomic import write_whole
+from phenom_jax.results.axes import cell_axes, cell_codes, hyperparameters
+
+OVER = ("finished", "done", "diverged")
+
+
+class Spread(NamedTuple):
+    """The median over the runs of a cell and their range; infinite where the run never got there."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if np.isnan(self.median):
+            return ""
+        texts = ["never" if np.isinf(value) else f"{value:.4g}" for value in self]
+        return texts[0] if len(set(texts)) == 1 else f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
+class Cell(NamedTuple):
+    """Runs that agree in everything but their seed: where they are in the sweep, their statuses, what they measured."""
+
+    values: dict[str, Value]
+    statuses: dict[str, int]
+    measures: dict[str, Spread]
+
+
+def final_values(results: xr.Dataset) -> xr.Dataset:
+    """Returns the last measured value of every scalar measure, by run, after the per-run variables."""
+    per_run = {name: array for name, array in results.data_vars.items() if array.dims == ("run",)}
+    scalars = {name: array for name, array in results.data_vars.items() if array.dims == ("run", "step")}
+    last = {name: array.isel(step=_last(array)).drop_vars("step") for name, array in scalars.items()}
+    return xr.Dataset(per_run | last, attrs=results.attrs)
+
+
+def write_runs(path: Path, results: xr.Dataset) -> None:
+    """Writes one tidy row per run as CSV: hyperparameters, status, per-run variables, last measured values."""
+    final = final_values(results)
+    columns = ["run_id", *hyperparameters(results), "status", "last_step", "reason", *map(str, final.data_vars)]
+    write_whole(path, final.reset_coords().to_dataframe()[columns].to_csv(index=False))
+
+
+def cells(results: xr.Dataset) -> list[Cell]:
+    """Returns the cells of the sweep, in the order of the swept axes' values.
+
+    Spreads are over the runs that are over. A per-run variable that is NaN never happened in that run.
+    """
+    final, codes, axes = final_values(results), cell_codes(results), cell_axes(results)
+    lower_ends = {array.attrs.get("after") for array in final.data_vars.values()}
+    shown = [name for name in final.data_vars if name not in lower_ends]
+    found = []
+    for code in range(codes.max(initial=-1) + 1):
+        rows = np.flatnonzero(codes == code)
+        over = rows[np.isin(results["status"].values[rows], OVER)]
+        found.append(
+            Cell(
+                {axis: results[axis].values[rows[0]].item() for axis in axes},
+                dict(Counter(results["status"].values[rows].tolist())),
+                {str(name): _spread(final[name].values[over], name in _per_run(results)) for name in shown},
+            )
+        )
+    return found
+
+
+def _last(array: xr.DataArray) -> xr.DataArray:
+    """Returns the index of each run's last measured step; 0 where nothing was measured."""
+    measured = ~np.isnan(array.values)
+    backwards = measured[:, ::-1].argmax(1)
+    return xr.DataArray(np.where(measured.any(1), measured.shape[1] - 1 - backwards, 0), dims="run")
+
+
+def _per_run(results: xr.Dataset) -> set[str]:
+    return {str(name) for name, array in results.data_vars.items() if array.dims == ("run",)}
+
+
+def _spread(values: np.ndarray, never: bool) -> Spread:
+    values = np.where(np.isnan(values), np.inf, values) if never else values[~np.isnan(values)]
+    if not len(values):
+        return Spread(np.nan, np.nan, np.nan)
+    ordered = np.sort(values)
+    middle = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return Spread(float(middle[0] + middle[1]) / 2, float(ordered[0]), float(ordered[-1]))

@@ -6,10 +6,10 @@ import collections
 import time
 from collections.abc import Callable
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.text import Text
 
 WINDOW = 30.0  # seconds over which the rate is taken
 
@@ -94,11 +94,9 @@ class Progress:
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def _line(self) -> Table:
-        line = Table.grid(padding=(0, 1))
+    def _line(self) -> Group:
         done = self.total_steps - self.steps_left
-        line.add_row(ProgressBar(total=max(1, self.total_steps), completed=done, width=24), self.text)
-        return line
+        return Group(ProgressBar(total=max(1, self.total_steps), completed=done, width=60), Text(self.text))
 
 
 def _duration(seconds: float) -> str:

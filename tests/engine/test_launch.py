@@ -277,6 +277,42 @@ def test_a_place_for_compiled_programs_that_cannot_be_written_is_refused(tmp_pat
         start_jax(Settings(devices=4), tmp_path / "file" / "below")
 
 
+MAIN = "from test_launch import descent; from phenom_jax.engine.launch import main; main(descent)"
+
+
+def test_a_process_told_to_stop_keeps_its_work_and_the_same_command_goes_on(tmp_path):
+    search = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent.parent)])
+    environment = os.environ | {"PYTHONPATH": search, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    line = [
+        sys.executable,
+        "-c",
+        MAIN,
+        "--steps=2000000000",
+        "--noreport",
+        "--notensorboard",
+        f"--out={tmp_path / 'out'}",
+    ]
+
+    def start_and_stop(number):
+        process = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True)
+        with process:
+            assert process.stdout
+            said = ""
+            while "runs done" not in said:
+                said += process.stdout.readline() or pytest.fail("ended by itself")
+            process.send_signal(number)
+            return said + process.stdout.read(), process.wait()
+
+    said, code = start_and_stop(signal.SIGINT)
+    assert code == 75
+    assert "stopped by SIGINT, all is kept; to resume: " in said
+    assert said.strip().endswith(f"--out={tmp_path / 'out'}")
+    said, code = start_and_stop(signal.SIGTERM)
+    assert code == 75
+    assert "resumed 2 live runs" in said
+    assert "stopped by SIGTERM" in said
+
+
 START = """
 import jax, sys
 from pathlib import Path

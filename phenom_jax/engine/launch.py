@@ -12,11 +12,14 @@ import jax
 from rich.console import Console
 
 from phenom_jax.engine.config import RunDirectory, Settings, make_config
+from phenom_jax.engine.devices import all_devices
 from phenom_jax.engine.flags import Command, help_text, parse
-from phenom_jax.engine.loop import prepare, train
+from phenom_jax.engine.layout import choose
+from phenom_jax.engine.loop import measure_grid, prepare, train
+from phenom_jax.engine.program import AXIS
 from phenom_jax.engine.progress import Progress
 from phenom_jax.engine.stop import Stop
-from phenom_jax.engine.summary import show
+from phenom_jax.engine.summary import show, show_plan
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.results.dataset import open_results
@@ -92,8 +95,13 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
     runs = command.sweep.runs()
     steps = [experiment.steps(run.values) for run in runs]
     planned = prepare(experiment, command.settings, set(steps))
-    plan = make_plan(planned, runs, jax.default_backend(), jax.device_count())
-    print(plan)
+    devices = all_devices(AXIS)
+    plan = make_plan(planned, runs, devices.platform, devices.count)
+    lanes = []
+    if command.plan or command.settings.lanes:  # the probe is kept, training does not repeat it
+        grid = measure_grid(planned.schedule, set(steps))
+        lanes = [choose(planned, bucket, grid, command.settings, devices) for bucket in plan.buckets]
+    show_plan(plan, lanes, devices, console)
     if command.plan:
         return 0
     config = make_config(experiment.name, typed, command.sweep, command.settings, describe(plan))

@@ -1,22 +1,45 @@
-"""What the terminal shows of results: a table over the cells of the sweep, and the claims with their verdicts."""
+"""What the terminal shows: the plan before training; after it a table over the cells of the sweep, and the claims."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import xarray as xr
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from phenom_jax.results.axes import hyperparameters
+from phenom_jax.engine.devices import Devices
+from phenom_jax.engine.layout import Lanes
+from phenom_jax.hparams import Value
 from phenom_jax.results.claims import Claim, Decision
+from phenom_jax.results.tables import cells
+from phenom_jax.sweep.plan import Plan
 
 MOST_ROWS = 40
+UNFINISHED = ("waiting", "running", "diverged", "failed")
 GAP = 2  # spaces between columns
 STYLES = {"holds": "green", "fails": "red", "undecided": "yellow"}
+
+
+def show_plan(plan: Plan, lanes: Sequence[Lanes], devices: Devices, console: Console) -> None:
+    """Prints the programs of a sweep, what they cost, and how they are laid out where `lanes` says it per program."""
+    console.print(
+        f"{plan.runs} runs in {len(plan.buckets)} program{'s' if len(plan.buckets) > 1 else ''} on "
+        f"{devices.count} x {devices.kind}: "
+        f"{plan.flops:.2g} FLOP, of which padding {plan.waste:.0%}",
+        highlight=False,
+    )
+    columns = _programs(plan)
+    if lanes:
+        columns["lanes"] = [f"{devices.count} x {each.layout.groups} x {each.layout.lanes}" for each in lanes]
+        columns["run-steps/s"] = [f"{each.run_steps_per_second:,.0f}" for each in lanes]
+        columns["MiB per device"] = [f"{each.bytes_per_device / 2**20:,.0f}" for each in lanes]
+    console.print(_table(columns))
+    if lanes:
+        console.print("lanes: devices x groups one after the other x runs side by side", style="dim", highlight=False)
 
 
 def show(results: xr.Dataset, decided: Sequence[tuple[Claim, Decision]], console: Console) -> None:
@@ -34,33 +57,49 @@ def show(results: xr.Dataset, decided: Sequence[tuple[Claim, Decision]], console
 
 
 def summary_table(results: xr.Dataset, width: int) -> Table:
-    """Returns a row per cell: its runs, those that diverged or failed, and medians over its runs.
+    """Returns a row per cell: its runs, those that did not come to their end, and medians over its runs.
 
-    Medians are of the variables per run and of every scalar measure where the run left off, as many as `width` has room
-    for. Where only some runs of a cell have a value, as a step never reached, their count follows the median.
+    Medians are of the variables per run and of the scalar measures where the run left off, as many as `width` has room
+    for.
     """
-    axes = [name for name in hyperparameters(results) if _varies(results[name].values) and not name.endswith("seed")]
-    cells: dict[tuple, list[int]] = {}
-    for row, cell in enumerate(
-        zip(*(results[name].values.tolist() for name in axes)) if axes else [()] * len(results.run)
-    ):
-        cells.setdefault(cell, []).append(row)
-    shown = sorted(cells)[:MOST_ROWS]
-    rows = [cells[cell] for cell in shown]
-    columns = {
-        name: [f"{cell[i]:g}" if isinstance(cell[i], float) else str(cell[i]) for cell in shown]
-        for i, name in enumerate(axes)
-    }
-    columns["runs"] = [str(len(members)) for members in rows]
-    columns |= _unfinished(results.status.values, rows)
-    for name, values in _per_run(results).items():
-        column = [_median(values[members]) for members in rows]
-        if _width({**columns, name: column}) > width:
-            break
-        columns[name] = column
-    left_out = len(cells) - len(shown)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    table.caption = f"{left_out} cells more" if left_out else None
+    found = cells(results)
+    shown = found[:MOST_ROWS]
+    columns = {name: [_number(cell.values[name]) for cell in shown] for name in found[0].values}
+    columns["runs"] = [str(sum(cell.statuses.values())) for cell in shown]
+    for status in UNFINISHED:
+        if any(status in cell.statuses for cell in found):
+            columns[status] = [str(cell.statuses.get(status, 0)) for cell in shown]
+    for name in found[0].measures:
+        column = [_number(cell.measures[name].median) for cell in shown]
+        if _width({**columns, name: column}) <= width:
+            columns[name] = column
+    left_out = len(found) - len(shown)
+    return _table(columns, f"{left_out} cells more" if left_out else None)
+
+
+def _programs(plan: Plan) -> dict[str, list[str]]:
+    """Returns a column per hyperparameter that tells the programs apart, and what each program costs."""
+    buckets = plan.buckets
+    columns = {"program": [bucket.id for bucket in buckets], "runs": [str(len(bucket.runs)) for bucket in buckets]}
+    for name in buckets[0].statics:
+        values = [str(bucket.statics[name]) for bucket in buckets]
+        columns |= {name: values} if len(set(values)) > 1 else {}
+    for name in buckets[0].padded:
+        asked = [sorted({run.values[name] for run in bucket.runs}) for bucket in buckets]
+        if len({value for values in asked for value in values}) > 1:
+            columns[name] = [_span(each) for each in asked]
+            columns[f"padded_{name}"] = [str(bucket.padded[name]) for bucket in buckets]
+    columns["FLOP"] = [f"{bucket.flops:.2g}" for bucket in buckets]
+    columns["padding"] = [f"{1 - bucket.useful_flops / max(bucket.flops, 1):.0%}" for bucket in buckets]
+    return columns
+
+
+def _span(values: Sequence[object]) -> str:
+    return ",".join(map(str, values)) if len(values) <= 3 else f"{values[0]}..{values[-1]}"
+
+
+def _table(columns: Mapping[str, Sequence[str]], caption: str | None = None) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold", caption=caption)
     for name in columns:
         table.add_column(name.replace("_", "\n"), justify="right", vertical="bottom", no_wrap=True)
     for texts in zip(*columns.values()):
@@ -68,37 +107,12 @@ def summary_table(results: xr.Dataset, width: int) -> Table:
     return table
 
 
-def _varies(values: np.ndarray) -> bool:
-    return len(np.unique(values)) > 1
-
-
-def _unfinished(status: np.ndarray, rows: Sequence[Sequence[int]]) -> dict[str, list[str]]:
-    """Returns a column of counts for every status of runs that did not come to their end."""
-    present = [name for name in ("waiting", "running", "diverged", "failed") if name in status]
-    return {name: [str(np.sum(status[members] == name)) for members in rows] for name in present}
-
-
-def _per_run(results: xr.Dataset) -> Mapping[str, np.ndarray]:
-    """Returns float[runs] by name: numbers per run, then each scalar measure at the last step it has."""
-    numbers = {str(name): array for name, array in results.data_vars.items() if array.dtype.kind in "fiub"}
-    summarised = {name: array.values.astype(float) for name, array in numbers.items() if array.dims == ("run",)}
-    curves = {name: array for name, array in numbers.items() if array.dims == ("run", "step")}
-    return summarised | {name: _last(array.values) for name, array in curves.items()}
-
-
-def _last(curves_RxP: np.ndarray) -> np.ndarray:
-    """Returns float[runs]: the last finite value of each curve, NaN where it has none."""
-    last = curves_RxP.shape[1] - 1 - np.argmax(np.isfinite(curves_RxP)[:, ::-1], axis=1)
-    return curves_RxP[np.arange(len(curves_RxP)), last]
-
-
-def _median(values: np.ndarray) -> str:
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return "-"
-    median = np.median(known)
-    shown = f"{median:.0f}" if 1000 <= abs(median) < 1e7 else f"{median:.3g}"
-    return shown + (f" ({len(known)})" if len(known) < len(values) else "")
+def _number(value: Value) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if not math.isfinite(value):
+        return "-" if math.isnan(value) else "never"
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def _width(columns: Mapping[str, Sequence[str]]) -> int:

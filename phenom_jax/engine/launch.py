@@ -22,6 +22,7 @@ from phenom_jax.engine.stop import Stop
 from phenom_jax.engine.summary import show, show_plan
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
+from phenom_jax.results.claims import decide_all
 from phenom_jax.results.dataset import open_results
 from phenom_jax.sweep.plan import describe, make_plan
 
@@ -118,5 +119,4 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
 def _show(experiment: Experiment, command: Command, directory: RunDirectory, console: Console) -> None:
     """Prints the summary and the claims and writes the report."""
     results = experiment.summarise(open_results(directory.path / "results.zarr"))
-    decided = [(claim, claim.decide(results)) for claim in experiment.claims]
-    show(results, decided, console)
+    show(results, experiment.claims, decide_all(experiment.claims, results), console)

@@ -42,15 +42,16 @@ def show_plan(plan: Plan, lanes: Sequence[Lanes], devices: Devices, console: Con
         console.print("lanes: devices x groups one after the other x runs side by side", style="dim", highlight=False)
 
 
-def show(results: xr.Dataset, decided: Sequence[tuple[Claim, Decision]], console: Console) -> None:
+def show(results: xr.Dataset, claims: Sequence[Claim], decisions: Mapping[str, Decision], console: Console) -> None:
     """Prints one row per cell of the swept axes without seeds, and a line per claim.
 
     Args:
       results: dimensions (run, step), with what the experiment's `summarise` adds.
-      decided: the claims, each with its decision on these results.
+      decisions: on these results, by the claim's name.
     """
     console.print(summary_table(results, console.width))
-    for claim, decision in decided:
+    for claim in claims:
+        decision = decisions[claim.name]
         verdict = Text.assemble((f"{decision.verdict:>9}", STYLES[decision.verdict]), "  ", claim.statement)
         console.print(verdict)
         console.print(Padding(Text(decision.statistic, "dim"), (0, 0, 0, 11), expand=False))

@@ -37,9 +37,9 @@ def results():
     )
 
 
-def printed(results, width=100, decided=(), terminal=False):
+def printed(results, width=100, claims=(), decisions=None, terminal=False):
     out = io.StringIO()
-    show(results, decided, Console(file=out, width=width, force_terminal=terminal))
+    show(results, claims, decisions or {}, Console(file=out, width=width, force_terminal=terminal))
     return out.getvalue()
 
 
@@ -71,7 +71,8 @@ def test_many_cells_are_counted_not_printed(results):
 
 def test_claims_follow_with_verdict_and_statistic(results):
     claim = Claim("decay", "weight decay [lr*wd] helps", "Power et al. 2022", lambda _: Decision("undecided", ""))
-    out = printed(results, decided=[(claim, Decision("holds", "rank correlation -0.8, 95 % CI [-0.9, -0.6]"))])
+    decision = Decision("holds", "rank correlation -0.8, 95 % CI [-0.9, -0.6]")
+    out = printed(results, claims=[claim], decisions={"decay": decision})
     assert out.splitlines()[-2:] == [
         "    holds  weight decay [lr*wd] helps",
         "           rank correlation -0.8, 95 % CI [-0.9, -0.6]",

@@ -1,12 +1,12 @@
 """Optimisers as optax chains whose numbers may be traced: build them inside the function that uses them.
 
-Each takes steps of size `learning_rate`, decays weights toward zero or toward where they started, and warms up linearly.
+Each takes steps of size `learning_rate` after a linear warm-up, and decays weights toward zero or where they started.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ import optax
 
 Number = float | jax.Array
 Anchor = Literal["zero", "start"]
+Weights = TypeVar("Weights")
 
 
 class Decay(NamedTuple):
@@ -131,5 +132,21 @@ def grokfast(gain: Number = 2.0, memory: Number = 0.98) -> optax.GradientTransfo
     return optax.GradientTransformation(init, update)  # type: ignore[arg-type]
 
 
+def start(optimizer: optax.GradientTransformation, weights: object) -> optax.OptState:
+    """Returns the state of an optimiser before its first step; `weights` may be any pytree, a Flax module too."""
+    return optimizer.init(cast(optax.Params, weights))
+
+
+def advance(
+    optimizer: optax.GradientTransformation, gradients: Weights, state: optax.OptState, weights: Weights
+) -> tuple[Weights, optax.OptState]:
+    """Returns the weights and the optimiser's state after one step."""
+    updates, state = optimizer.update(cast(optax.Updates, gradients), state, cast(optax.Params, weights))
+    return cast(Weights, optax.apply_updates(cast(optax.Params, weights), updates)), state
+
+
 def _descend(learning_rate: Number, warmup: Number) -> optax.GradientTransformation:
-    return optax.scale_by_schedule(lambda count: -learning_rate * jnp.minimum(1.0, (count + 1) / jnp.maximum(warmup, 1)))
+    def rate(count: jax.typing.ArrayLike) -> jax.Array:
+        return -learning_rate * jnp.minimum(1.0, (jnp.asarray(count) + 1) / jnp.maximum(warmup, 1))
+
+    return optax.scale_by_schedule(rate)

@@ -12,21 +12,26 @@ def cross_entropy(logits_NxC: jax.Array, labels_N: jax.Array) -> jax.Array:
     The largest logit is taken off first and the label's term is picked by comparison, which fuses; a gather does not.
     """
     shifted_NxC = logits_NxC - jax.lax.stop_gradient(logits_NxC.max(-1, keepdims=True))
-    return jnp.log(jnp.exp(shifted_NxC).sum(-1)) - _of_label(shifted_NxC, labels_N)
+    of_label_N = jnp.where(_is_label(logits_NxC, labels_N), shifted_NxC, 0).sum(-1)
+    return jnp.log(jnp.exp(shifted_NxC).sum(-1)) - of_label_N
 
 
 def correct(logits_NxC: jax.Array, labels_N: jax.Array) -> jax.Array:
-    """Returns 1 where the largest logit is the label's and 0 elsewhere, float[N]; NaN logits are never correct."""
-    return (_of_label(logits_NxC, labels_N) >= logits_NxC.max(-1)).astype(logits_NxC.dtype)
+    """Returns 1 where the label's logit is above all others and 0 elsewhere, float[N].
 
-
-def softmax_collapse(logits_NxC: jax.Array, labels_N: jax.Array) -> jax.Array:
-    """Returns 1 where the softmax sum rounds to the label's own term, so that the loss and its gradient vanish.
-
-    Prieto et al. 2025 (arXiv:2501.04697), section 3: sum_k exp(z_k) = exp(z_label) in floating point.
+    Ties and NaN are wrong answers: a network that decayed to zero has no accuracy.
     """
-    shifted_NxC = logits_NxC - _of_label(logits_NxC, labels_N)[:, None]
-    return (jnp.exp(shifted_NxC).sum(-1) == 1).astype(logits_NxC.dtype)
+    is_label_NxC = _is_label(logits_NxC, labels_N)
+    others_N = jnp.where(is_label_NxC, -jnp.inf, logits_NxC).max(-1)
+    return (jnp.where(is_label_NxC, logits_NxC, 0).sum(-1) > others_N).astype(logits_NxC.dtype)
+
+
+def softmax_collapse(losses_N: jax.Array) -> jax.Array:
+    """Returns 1 where the cross-entropy is exactly 0: the softmax sum rounded to the label's own term.
+
+    There the gradient through the label vanishes (Prieto et al. 2025, arXiv:2501.04697, section 3).
+    """
+    return (losses_N == 0).astype(losses_N.dtype)
 
 
 def mean_over(values_N: jax.Array, mask_N: jax.Array) -> jax.Array:
@@ -34,6 +39,5 @@ def mean_over(values_N: jax.Array, mask_N: jax.Array) -> jax.Array:
     return jnp.where(mask_N, values_N, 0).sum() / jnp.maximum(mask_N.sum(), 1)
 
 
-def _of_label(values_NxC: jax.Array, labels_N: jax.Array) -> jax.Array:
-    is_label_NxC = jnp.arange(values_NxC.shape[1])[None, :] == labels_N[:, None]
-    return jnp.where(is_label_NxC, values_NxC, 0).sum(-1)
+def _is_label(logits_NxC: jax.Array, labels_N: jax.Array) -> jax.Array:
+    return jnp.arange(logits_NxC.shape[1])[None, :] == labels_N[:, None]

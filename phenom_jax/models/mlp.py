@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -41,7 +42,7 @@ class OneHotMLP(nnx.Module):
         init_scale: float | jax.Array = 1.0,
     ):
         sizes = [exactly(2 * tokens), *[width] * hidden_layers, exactly(classes)]
-        self.activation = activation
+        self.activation: Activation = activation
         self.layers = _stack(key, sizes, biases, init_scale)
 
     def __call__(self, pairs_Nx2: jax.Array) -> jax.Array:
@@ -81,7 +82,7 @@ class EmbeddingMLP(nnx.Module):
     ):
         embedding_key, layers_key = jax.random.split(key)
         sizes = [exactly(2 * dimensions), *[width] * hidden_layers, exactly(classes)]
-        self.activation = activation
+        self.activation: Activation = activation
         self.embedded = gaussian(embedding_key, exactly(tokens), exactly(dimensions), init_scale)
         self.layers = _stack(layers_key, sizes, biases, init_scale)
 
@@ -99,7 +100,7 @@ class EmbeddingMLP(nnx.Module):
 def _stack(key: jax.Array, sizes: Sequence[Size], biases: bool, init_scale: float | jax.Array) -> nnx.List[Dense]:
     return nnx.List(
         Dense(jax.random.fold_in(key, depth), fan_in, units, bias=biases, scale=init_scale)
-        for depth, (fan_in, units) in enumerate(zip(sizes, sizes[1:]))
+        for depth, (fan_in, units) in enumerate(itertools.pairwise(sizes))
     )
 
 

@@ -1,0 +1,196 @@
+"""The grokking experiment of one run: its phenomenon, its independence of padding, and its refusals."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from experiments.grokking import (
+    PRESETS,
+    Grokking,
+    Measures,
+    State,
+    done,
+    expensive,
+    init,
+    make_model,
+    measure,
+    step,
+    summarise,
+)
+from phenom_jax.experiment import quantities
+from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.sizes import Size
+from phenom_jax.sweep.axes import parse_sweep
+
+SMALL = {"modulus": 7, "width": Size(6, 6)}
+start, one_step = jax.jit(init), jax.jit(step)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def train(hp, steps):
+    def body(state, count):
+        return step(state, hp, jax.random.fold_in(jax.random.key(hp.seed), count))
+
+    return jax.lax.scan(body, init(hp), jnp.arange(steps))
+
+
+def test_weight_decay_decides_whether_a_run_generalises():
+    """Quadratic units, addition mod 59: test accuracy passes 95 % by 300 steps with decay 1, stays at 10 % without."""
+
+    def trained(weight_decay):
+        hp = Grokking(activation="quadratic", weight_decay=weight_decay)
+        return measure(train(hp, 300)[0], hp)
+
+    measured = jax.jit(jax.vmap(trained))(jnp.array([0.0, 1.0]))
+    assert (measured.train_accuracy == 1).all()
+    assert measured.test_accuracy[0] < 0.3
+    assert measured.test_accuracy[1] > 0.95
+    assert done(measured).tolist() == [False, measured.test_accuracy[1] >= 0.99]
+
+
+@pytest.mark.parametrize("model", ["mlp", "nanda", "power"])
+def test_padding_does_not_change_a_run(model):
+    options = {"model": model, "modulus": 7, "hidden_layers": 2, "biases": True, "batching": "minibatch"}
+    sizes = {"width": 20, "train_fraction": 30, "batch_size": 16}
+    alone_hp = Grokking(**options, **{name: Size(count, count) for name, count in sizes.items()})
+    inside_hp = Grokking(**options, **{name: Size(count, count + 19) for name, count in sizes.items()})
+    alone, alone_metrics = train(alone_hp, 50)
+    inside, inside_metrics = train(inside_hp, 50)
+    assert alone_metrics.batch_loss[-1] < 0.8 * alone_metrics.batch_loss[0]
+    np.testing.assert_allclose(inside_metrics.batch_loss, alone_metrics.batch_loss, rtol=1e-4)
+    np.testing.assert_allclose(inside_metrics.gradient_norm, alone_metrics.gradient_norm, rtol=1e-3)
+    for exact, padded in zip(jax.tree.leaves(alone.model), jax.tree.leaves(inside.model), strict=True):
+        outside = np.array(padded)
+        outside[tuple(slice(length) for length in exact.shape)] = 0
+        assert not outside.any()
+
+
+def test_measures_equal_a_computation_with_plain_indexing():
+    hp = Grokking(**SMALL, label_noise=0.3, split_seed=4)
+    state = start(hp)
+    pairs = np.array([(a, b) for a in range(7) for b in range(7)])
+    logits = np.asarray(state.model(jnp.asarray(pairs)), float)
+    labels, is_train = np.asarray(state.data.labels_P), np.asarray(state.data.is_train_P)
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(49), labels]
+    right = logits.argmax(1) == labels
+    measured = jax.jit(measure)(state, hp)
+    np.testing.assert_allclose(measured.train_loss, losses[is_train].mean(), rtol=1e-5)
+    np.testing.assert_allclose(measured.test_loss, losses[~is_train].mean(), rtol=1e-5)
+    np.testing.assert_allclose(measured.train_accuracy, right[is_train].mean(), rtol=1e-6)
+    np.testing.assert_allclose(measured.test_accuracy, right[~is_train].mean(), rtol=1e-6)
+    weights = np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(state.model)])
+    np.testing.assert_allclose(measured.weight_norm, (weights**2).sum(), rtol=1e-5)
+    assert is_train.sum() == 24  # round(0.5 * 49)
+
+
+def test_a_full_batch_step_sees_every_train_pair_and_a_minibatch_the_key_s_choice():
+    full = Grokking(**SMALL, weight_decay=0.0)
+    state = start(full)
+    losses = [one_step(state, full, jax.random.key(seed))[1].batch_loss for seed in range(2)]
+    assert losses[0] == losses[1]
+    np.testing.assert_allclose(losses[0], jax.jit(measure)(state, full).train_loss, rtol=1e-5)
+    mini = Grokking(**SMALL, batching="minibatch", batch_size=Size(4, 4))
+    drawn = [float(one_step(state, mini, jax.random.key(seed))[1].batch_loss) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_minibatches_never_draw_a_pair_beyond_the_train_set():
+    hp = Grokking(modulus=7, batching="minibatch", batch_size=Size(400, 400), train_fraction=Size(5, 40))
+    state = start(hp)
+    poisoned = state._replace(data=state.data._replace(train_labels_N=state.data.train_labels_N.at[5:].set(-1)))
+    honest, seen = (one_step(data, hp, jax.random.key(0))[1].batch_loss for data in (state, poisoned))
+    assert honest == seen
+
+
+def test_split_follows_its_own_seed_or_the_seed():
+    def trained(**seeds):
+        return np.asarray(start(Grokking(**SMALL, **seeds)).data.is_train_P)
+
+    assert (trained(seed=3) == trained(seed=5, split_seed=3)).all()
+    assert (trained(seed=3) != trained(seed=5)).any()
+    first, second = (jax.jit(make_model)(Grokking(**SMALL, seed=seed, split_seed=3)).embedding() for seed in (3, 5))
+    assert (first != second).any()
+
+
+def test_fourier_measures_are_nan_where_there_is_no_group():
+    for operation, cyclic in (("x^2+y^2", False), ("multiply", True)):
+        hp = Grokking(**SMALL, operation=operation)
+        measured = jax.jit(expensive)(start(hp), hp)
+        assert measured.fourier_spectrum.shape == (3,)
+        assert all(bool(jnp.isfinite(value).all()) == cyclic for value in measured)
+
+
+def test_what_is_recorded_has_a_name_and_a_shape_of_its_own():
+    hp = Grokking(**SMALL)
+    state, stepped = jax.eval_shape(lambda hp: step(init(hp), hp, jax.random.key(0)), hp)
+    recorded = [stepped, jax.eval_shape(measure, state, hp), jax.eval_shape(expensive, state, hp)]
+    names = [name for metrics in recorded for name in metrics._fields]
+    assert len(names) == len(set(names))
+    for metrics in recorded:
+        for name, quantity in quantities(type(metrics)).items():
+            assert len(quantity.dims) == getattr(metrics, name).ndim
+            assert quantity.long_name != name
+    assert jax.tree.structure(state) == jax.tree.structure(jax.eval_shape(init, hp))
+    assert all(leaf.size and leaf.dtype in (jnp.float32, jnp.int32, jnp.bool_) for leaf in jax.tree.leaves(state))
+    assert isinstance(state, State)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"operation": "divide", "modulus": 58}, "modulus: 58 is not prime, which operation=divide needs"),
+        ({"operation": "divide_or_subtract", "modulus": 9}, "modulus: 9 is not prime"),
+        ({"width": 0}, "width: 0 is not at least 1"),
+        ({"train_fraction": 1.0}, "train_fraction: 1.0 is not above 0 and below 1"),
+        ({"label_noise": 1.5}, "label_noise: 1.5 is not at least 0 and at most 1"),
+        ({"model": "resnet"}, "model: 'resnet' is not one of mlp, embedding_mlp, nanda, power"),
+        ({"train_fraction": 0.999, "modulus": 5}, "train_fraction: 25 of 25 pairs"),
+    ],
+)
+def test_bad_values_are_refused_in_one_line(values, message):
+    with pytest.raises(InvalidValue, match=message.replace("(", r"\(")):
+        build(Grokking, values)
+
+
+def test_summary_finds_the_first_measured_steps():
+    nan = np.nan
+    results = xr.Dataset(
+        {
+            "train_accuracy": (("run", "step"), [[0.1, nan, 0.99, 1.0, 1.0], [0.1, nan, 0.2, 0.3, 0.4]]),
+            "test_accuracy": (("run", "step"), [[0.0, nan, 0.2, 0.95, 0.9], [0.96, nan, nan, nan, nan]]),
+            "fourier_spectrum": (("run", "step", "frequency"), np.zeros((2, 5, 3))),
+        },
+        coords={"step": [0, 10, 20, 30, 40]},
+    )
+    summary = summarise(results)
+    expected = {
+        "memorisation_step": [20, nan],
+        "memorisation_after": [0, nan],
+        "generalisation_step": [30, 0],
+        "generalisation_after": [20, nan],
+        "generalisation_delay": [10, nan],
+    }
+    for name, values in expected.items():
+        np.testing.assert_array_equal(summary[name], values)
+        assert summary[name].attrs["units"] == "steps"
+    assert summary["frequency"].values.tolist() == [1, 2, 3]
+
+
+def test_presets_parse():
+    runs = {}
+    for name, preset in PRESETS.items():
+        axes = dict(preset.flags)
+        zips = [axes.pop("zip")] if "zip" in axes else []
+        runs[name] = len(parse_sweep(Grokking, axes, zips))
+    assert runs == {"": 24, "course": 12, "nanda": 8, "power": 15, "grokfast": 6}
+
+
+def test_measures_are_those_done_reads():
+    fields = dict.fromkeys(Measures._fields, jnp.zeros(()))
+    assert not done(Measures(**fields))
+    assert done(Measures(**fields | {"train_accuracy": jnp.ones(()), "test_accuracy": jnp.array(0.99)}))
+    assert not done(Measures(**fields | {"train_accuracy": jnp.array(0.5), "test_accuracy": jnp.ones(())}))

@@ -102,11 +102,12 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
     if command.plan or command.settings.lanes:  # the probe is kept, training does not repeat it
         grid = measure_grid(planned.schedule, set(steps))
         lanes = [choose(planned, bucket, grid, command.settings, devices) for bucket in plan.buckets]
-    show_plan(plan, lanes, devices, console)
     if command.plan:
+        show_plan(plan, lanes, devices, console)
         return 0
     config = make_config(experiment.name, typed, command.sweep, command.settings, describe(plan))
     with RunDirectory(command.out, config) as directory:
+        show_plan(plan, lanes, devices, console)
         with Stop() as stop, Progress(len(runs), sum(steps), console) as progress:
             outcome = train(experiment, command.sweep, command.settings, directory, progress, stop)
         if outcome.interrupted:

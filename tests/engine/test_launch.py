@@ -133,8 +133,8 @@ def test_an_output_directory_that_cannot_be_ours_is_refused(run, place):
     Path("file").write_text("a file")
     Path("foreign").mkdir()
     Path("foreign/thesis.tex").write_text("years of work")
-    code, _, error = run(f"--out={place}")
-    assert code == 2
+    code, out, error = run(f"--out={place}")
+    assert (code, out) == (2, "")
     assert error.startswith("out: ")
     assert error.count("\n") == 1
     assert sorted(map(str, Path().rglob("*"))) == ["file", "foreign", "foreign/thesis.tex"]
@@ -227,8 +227,8 @@ def test_a_command_trains_and_the_same_command_trains_nothing_more(run):
 def test_another_command_on_a_directory_is_refused_with_the_difference(run):
     run("--seed=0:2", "--out=here", "--noreport", "--notensorboard")
     before = {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()}
-    code, _, error = run("--seed=0:2", "--rate=0.3", "--out=here")
-    assert code == 2
+    code, out, error = run("--seed=0:2", "--rate=0.3", "--out=here")
+    assert (code, out) == (2, "")
     assert error.splitlines()[1:] == ["  rate: directory has 0.1, command has 0.3"]
     assert {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()} == before
 

@@ -7,7 +7,10 @@ own program.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -53,167 +56,175 @@ class Lanes(NamedTuple):
 
 
 def choose(experiment: Experiment, bucket: Bucket, grid: Grid, settings: Settings, devices: Devices) -> Lanes:
-    """Returns the fastest layout that fits in memory, from the settings, the memory of earlier probes or a probe.
+    """Returns the fastest layout that fits in memory: as the settings say, as remembered, or as a probe finds.
 
     Raises:
-      InvalidValue: not even one lane per device fits, or `--lanes` does not divide into devices and groups.
+      InvalidValue: not even one run per device fits, or `--lanes` does not divide into devices and groups.
     """
-    per_device = math.ceil(len(bucket.runs) / devices.count)
-    per_lane = _lane_bytes(experiment, bucket, grid)
-    probe = _fixed(experiment, bucket, settings, devices) or _remembered(experiment, bucket, grid, settings, devices, per_device, per_lane)
-    if probe is None:
-        probe = _climb(experiment, bucket, grid, settings, devices, _most_lanes(per_lane, per_device, devices))
-        _remember(probe, experiment, bucket, grid, settings, devices, per_device, per_lane)
-    groups = _groups(probe, per_lane, per_device, settings, devices)
-    resolution = experiment.schedule.resolution
-    longest = max(experiment.steps(run.values) for run in bucket.runs) // resolution
-    ticks = round(CHUNK_SECONDS / (probe.tick_seconds * groups))
-    return Lanes(
-        layout=Layout(devices.count, groups, probe.lanes),
-        ticks=max(1, min(ticks, longest)),
-        run_steps_per_second=devices.count * probe.lanes * resolution / probe.tick_seconds,
-        bytes_per_device=_need(per_lane, groups, probe),
-    )
+    return _Choice(experiment, bucket, grid, settings, devices).lanes()
 
 
-def _fixed(experiment: Experiment, bucket: Bucket, settings: Settings, devices: Devices) -> Probe | None:
-    """Returns what the settings fix, with the nominal time of a tick in place of a measured one."""
-    if settings.group is None:
-        return None
-    rate = MACHINES[devices.platform].flops_per_second
-    flops = max(bucket.step_flops, LEAST_STEP_FLOPS) * settings.group * experiment.schedule.resolution
-    return Probe(settings.group, flops / rate, 0)
+@dataclasses.dataclass(frozen=True)
+class _Choice:
+    """The question of one bucket's layout."""
 
+    experiment: Experiment
+    bucket: Bucket
+    grid: Grid
+    settings: Settings
+    devices: Devices
 
-def _groups(probe: Probe, per_lane: int, per_device: int, settings: Settings, devices: Devices) -> int:
-    if settings.lanes is not None:
-        groups, rest = divmod(settings.lanes, devices.count * probe.lanes)
-        if rest or not groups:
-            raise InvalidValue(
-                f"lanes: {settings.lanes} is not a multiple of {devices.count} devices x groups of {probe.lanes}"
-            )
-        return groups
-    groups = min(math.ceil(per_device / probe.lanes), MOST_GROUPS[devices.platform])
-    while groups > 1 and _need(per_lane, groups, probe) > memory_budget(devices):
-        groups -= 1
-    return groups
-
-
-def _climb(
-    experiment: Experiment, bucket: Bucket, grid: Grid, settings: Settings, devices: Devices, most: int
-) -> Probe:
-    """Returns the probe of the fastest group size, walking from a first guess by factors of STRIDE."""
-    least = 2 if devices.count == 1 else 1
-    probes: dict[int, Probe] = {}
-
-    def at(lanes: int) -> float:
-        """Lanes per second of a tick; remembers the probe."""
-        if lanes not in probes:
-            probes[lanes] = _probe(experiment, bucket, grid, settings, devices, lanes)
-        return lanes / probes[lanes].tick_seconds
-
-    full = FULL_GROUP_FLOPS[devices.platform] / max(bucket.step_flops, 1.0)
-    best = max(least, min(STRIDE ** round(math.log(max(full, 1.0), STRIDE)), most))
-    ticks = sum(experiment.steps(run.values) for run in bucket.runs) / experiment.schedule.resolution
-    if ticks / (at(best) * devices.count) < WORTH_PROBING_SECONDS:
-        return probes[best]
-    for next_size in (lambda lanes: min(lanes * STRIDE, most), lambda lanes: max(lanes // STRIDE, least)):
-        start = best
-        while at(next_size(best)) > GAIN * at(best):
-            best = next_size(best)
-        if best != start:
-            break
-    return probes[best]
-
-
-def _probe(
-    experiment: Experiment, bucket: Bucket, grid: Grid, settings: Settings, devices: Devices, lanes: int
-) -> Probe:
-    layout = Layout(devices.count, 1, lanes)
-    program = Program(experiment, bucket.template, layout, grid, experiment.schedule.resolution, devices.mesh)
-    hps = stack_hps([bucket.hp(bucket.runs[i % len(bucket.runs)]) for i in range(layout.total)])
-    state = program.admit(program.empty(), hps, np.ones(layout.total, bool))
-
-    def seconds(ticks: int) -> float:
-        nonlocal state
-        start = time.perf_counter()
-        state = jax.block_until_ready(program.chunk(state, ticks, grid.hidden()))
-        return time.perf_counter() - start
-
-    seconds(1)
-    ticks = max(1, round(PROBE_SECONDS / seconds(1)))
-    best = min(seconds(ticks), seconds(ticks)) / ticks
-    stats = program.memory()
-    return Probe(lanes, best, stats.temp_size_in_bytes if stats else 0)
-
-
-def _lane_bytes(experiment: Experiment, bucket: Bucket, grid: Grid) -> int:
-    shapes = jax.tree.leaves(lane_shapes(experiment, bucket.template, grid))
-    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in shapes)
-
-
-def _need(per_lane: int, groups: int, probe: Probe) -> int:
-    """Returns the bytes per device: lanes, the copy of them that a map over groups makes, temporaries of one group."""
-    copies = 1 if groups == 1 else 2
-    return copies * per_lane * groups * probe.lanes + probe.temporary_bytes
-
-
-def _most_lanes(per_lane: int, per_device: int, devices: Devices) -> int:
-    fit = memory_budget(devices) // (2 * per_lane)
-    if fit < 1:
-        raise InvalidValue(
-            f"lanes: one run takes {per_lane / 2**20:.0f} MiB, a {devices.kind} device has room for "
-            f"{memory_budget(devices) / 2**20:.0f} MiB: lower --points, --kept_points or the sizes"
+    def lanes(self) -> Lanes:
+        probe = self._fixed() or self._remembered()
+        if probe is None:
+            probe = self._climb()
+            self._remember(probe)
+        groups = self._groups(probe)
+        resolution = self.experiment.schedule.resolution
+        longest = max(self.experiment.steps(run.values) for run in self.bucket.runs) // resolution
+        ticks = round(CHUNK_SECONDS / (probe.tick_seconds * groups))
+        return Lanes(
+            layout=Layout(self.devices.count, groups, probe.lanes),
+            ticks=max(1, min(ticks, longest)),
+            run_steps_per_second=self.devices.count * self._runs_per_tick_second(probe) * resolution,
+            bytes_per_device=self._need(groups, probe),
         )
-    least = 2 if devices.count == 1 else 1
-    return max(least, min(per_device, fit))
 
+    @functools.cached_property
+    def _per_device(self) -> int:
+        return math.ceil(len(self.bucket.runs) / self.devices.count)
 
-def _key(
-    experiment: Experiment,
-    bucket: Bucket,
-    grid: Grid,
-    settings: Settings,
-    devices: Devices,
-    per_device: int,
-    per_lane: int,
-) -> str:
-    described = (
-        experiment.name,
-        bucket.id,
-        len(grid.steps),
-        experiment.schedule.resolution,
-        settings.float_type,
-        settings.matmul_precision,
-        jax.__version__,
-        devices.kind,
-        devices.count,
-        os.cpu_count(),
-        per_device,
-        per_lane,
-    )
-    return hashlib.sha256(repr(described).encode()).hexdigest()[:16]
+    @property
+    def _least(self) -> int:
+        """Lanes of the narrowest group: no program has fewer than two lanes in all."""
+        return 2 if self.devices.count == 1 else 1
+
+    @functools.cached_property
+    def _lane_bytes(self) -> int:
+        shapes = jax.tree.leaves(lane_shapes(self.experiment, self.bucket.template, self.grid))
+        return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in shapes)
+
+    def _need(self, groups: int, probe: Probe) -> int:
+        """Returns the bytes per device: lanes, their copy where groups are mapped over, one group's temporaries."""
+        copies = 1 if groups == 1 else 2
+        return copies * self._lane_bytes * groups * probe.lanes + probe.temporary_bytes
+
+    def _fixed(self) -> Probe | None:
+        """Returns what the settings fix, with the nominal time of a tick in place of a measured one."""
+        if self.settings.group is None:
+            return None
+        flops = max(self.bucket.step_flops, LEAST_STEP_FLOPS) * self.settings.group
+        rate = MACHINES[self.devices.platform].flops_per_second
+        return Probe(self.settings.group, flops * self.experiment.schedule.resolution / rate, 0)
+
+    def _groups(self, probe: Probe) -> int:
+        if self.settings.lanes is not None:
+            groups, rest = divmod(self.settings.lanes, self.devices.count * probe.lanes)
+            if rest or not groups:
+                raise InvalidValue(
+                    f"lanes: {self.settings.lanes} is not a multiple of "
+                    f"{self.devices.count} devices x groups of {probe.lanes}"
+                )
+            return groups
+        groups = min(math.ceil(self._per_device / probe.lanes), MOST_GROUPS[self.devices.platform])
+        while groups > 1 and self._need(groups, probe) > memory_budget(self.devices):
+            groups -= 1
+        return groups
+
+    def _climb(self) -> Probe:
+        """Returns the probe of the fastest group size, walking from a first guess in long, then short strides."""
+        most = self._most_lanes()
+        probes: dict[int, Probe] = {}
+
+        def speed(lanes: int) -> float:
+            if lanes not in probes:
+                probes[lanes] = self._probe(lanes)
+            return self._runs_per_tick_second(probes[lanes])
+
+        full = FULL_GROUP_FLOPS[self.devices.platform] / max(self.bucket.step_flops, 1.0)
+        best = max(self._least, min(STRIDE ** round(math.log(max(full, 1.0), STRIDE)), most))
+        ticks = self.bucket.run_steps / self.experiment.schedule.resolution
+        if ticks / (speed(best) * self.devices.count) < WORTH_PROBING_SECONDS:
+            return probes[best]
+        for factor in (STRIDE, 1 / STRIDE, 2, 1 / 2):
+            while True:
+                next_size = max(self._least, min(int(best * factor), most))
+                if speed(next_size) <= GAIN * speed(best):
+                    break
+                best = next_size
+        return probes[best]
+
+    def _runs_per_tick_second(self, probe: Probe) -> float:
+        """Returns how many runs one device advances by a tick in a second; a last, partly empty group costs in full."""
+        groups = math.ceil(self._per_device / probe.lanes)
+        return self._per_device / (groups * probe.tick_seconds)
+
+    def _most_lanes(self) -> int:
+        budget = memory_budget(self.devices)
+        fit = budget // (2 * self._lane_bytes)
+        if fit < 1:
+            raise InvalidValue(
+                f"lanes: one run takes {self._lane_bytes / 2**20:.0f} MiB and its step as much, a {self.devices.kind} "
+                f"device has room for {budget / 2**20:.0f} MiB: lower --points, --kept_points or the sizes"
+            )
+        return max(self._least, min(self._per_device, fit))
+
+    def _probe(self, lanes: int) -> Probe:
+        """Times the bucket's own program with groups of `lanes`, all devices at once."""
+        layout = Layout(self.devices.count, 1, lanes)
+        resolution = self.experiment.schedule.resolution
+        program = Program(self.experiment, self.bucket.template, layout, self.grid, resolution, self.devices.mesh)
+        runs = itertools.islice(itertools.cycle(self.bucket.runs), layout.total)
+        hps = stack_hps([self.bucket.hp(run) for run in runs])
+        state = program.admit(program.empty(), hps, np.ones(layout.total, bool))
+
+        def seconds(ticks: int) -> float:
+            nonlocal state
+            start = time.perf_counter()
+            state = jax.block_until_ready(program.chunk(state, ticks, self.grid.hidden()))
+            return time.perf_counter() - start
+
+        seconds(1)
+        ticks = max(1, round(PROBE_SECONDS / seconds(1)))
+        best = min(seconds(ticks), seconds(ticks)) / ticks
+        stats = program.memory()
+        return Probe(lanes, best, stats.temp_size_in_bytes if stats else 0)
+
+    @functools.cached_property
+    def _key(self) -> str:
+        described = (
+            self.experiment.name,
+            self.bucket.id,
+            len(self.grid.steps),
+            self.experiment.schedule.resolution,
+            self.settings.float_type,
+            self.settings.matmul_precision,
+            jax.__version__,
+            self.devices.kind,
+            self.devices.count,
+            os.cpu_count(),
+            self._per_device,
+            self._lane_bytes,
+        )
+        return hashlib.sha256(repr(described).encode()).hexdigest()[:16]
+
+    def _remembered(self) -> Probe | None:
+        known = _read(_memory_file()).get(self._key)
+        return Probe(*known) if known else None
+
+    def _remember(self, probe: Probe) -> None:
+        path = _memory_file()
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(f".{os.getpid()}")
+        scratch.write_text(json.dumps(_read(path) | {self._key: list(probe)}))
+        scratch.replace(path)
 
 
 def _memory_file() -> Path | None:
     directory = jax.config.jax_compilation_cache_dir
     return Path(directory) / "layouts.json" if directory else None
-
-
-def _remembered(*described: object) -> Probe | None:
-    known = _read(_memory_file()).get(_key(*described))  # type: ignore[arg-type]
-    return Probe(*known) if known else None
-
-
-def _remember(probe: Probe, *described: object) -> None:
-    path = _memory_file()
-    if path is None:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    known = _read(path) | {_key(*described): list(probe)}  # type: ignore[arg-type]
-    scratch = path.with_suffix(f".{os.getpid()}")
-    scratch.write_text(json.dumps(known))
-    scratch.replace(path)
 
 
 def _read(path: Path | None) -> dict[str, list]:

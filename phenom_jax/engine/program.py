@@ -102,7 +102,7 @@ class Program:
         )()
 
     def admit(self, lanes: Lane, hps: Any, fresh: np.ndarray) -> Lane:
-        """Returns lanes in which the `fresh` ones (bool[lanes]) start the run of their row of `hps`; donates `lanes`."""
+        """Returns lanes of which the `fresh` (bool[lanes]) start the run of their row of `hps`; donates `lanes`."""
         return self._call("admit", self._admit, lanes, *jax.device_put((hps, fresh), self.sharding))
 
     def chunk(self, lanes: Lane, ticks: int, grid: Grid | None = None) -> Lane:

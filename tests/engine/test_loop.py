@@ -213,9 +213,7 @@ def test_a_checkpoint_of_four_devices_goes_on_with_two_and_one(tmp_path):
     settings = Settings(schedule=toy.toy.schedule, group=2, lanes=8)
     train_in(tmp_path / "straight", settings=settings, devices=4, **flags)
     for devices in (4, 2):
-        assert train_in(
-            tmp_path / "moving", settings=settings, devices=devices, stop=StopAfter(1), **flags
-        ).interrupted
+        assert train_in(tmp_path / "moving", settings=settings, devices=devices, stop=StopAfter(1), **flags).interrupted
     train_in(tmp_path / "moving", settings=settings, devices=1, **flags)
     assert_same_results(results_of(tmp_path / "straight"), results_of(tmp_path / "moving"))
 
@@ -247,5 +245,7 @@ def test_a_grid_of_no_steps_is_the_initial_state():
 
 
 def test_importing_an_experiment_does_not_start_jax():
-    code = "import jax, experiments.grokking; jax.config.update('jax_num_cpu_devices', 3); assert len(jax.devices()) == 3"
+    code = (
+        "import jax, experiments.grokking; jax.config.update('jax_num_cpu_devices', 3); assert len(jax.devices()) == 3"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(toy.__file__).parent.parent)

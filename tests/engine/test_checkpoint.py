@@ -1,0 +1,73 @@
+"""Checkpoints: whole, checked, and the one before where the newest is damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from phenom_jax.engine.checkpoint import Checkpoints
+
+TREE = {"weights": np.arange(4096, dtype=np.float32), "step": np.array([3, 4], np.int32), "none": np.zeros((0, 2))}
+
+
+def template(meta: dict) -> dict:
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), TREE)
+
+
+def saved(path: Path, chunks: list[int]) -> None:
+    with Checkpoints(path) as checkpoints:
+        for chunk in chunks:
+            tree = TREE | {"step": TREE["step"] + chunk}
+            checkpoints.save(chunk, jax.tree.map(jax.numpy.asarray, tree), {"in_lane": ["a", None]})
+
+
+def restored(path: Path):
+    notes: list[str] = []
+    with Checkpoints(path) as checkpoints:
+        return checkpoints.restore(template, notes.append), notes
+
+
+def test_what_is_saved_comes_back_with_its_meta(tmp_path):
+    saved(tmp_path, [7])
+    found, notes = restored(tmp_path)
+    assert found is not None and found.chunk == 7 and found.meta["in_lane"] == ["a", None] and not notes
+    np.testing.assert_array_equal(found.tree["weights"], TREE["weights"])
+    np.testing.assert_array_equal(found.tree["step"], [10, 11])
+    assert found.tree["none"].shape == (0, 2)
+
+
+def test_an_empty_directory_has_none(tmp_path):
+    assert restored(tmp_path)[0] is None
+
+
+def test_the_two_newest_are_kept(tmp_path):
+    saved(tmp_path, [1, 2, 3])
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.isdigit()) == ["2", "3"]
+
+
+def test_a_step_not_above_the_latest_is_an_error(tmp_path):
+    saved(tmp_path, [5])
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(RuntimeError, match="checkpoint 4 was not saved"):
+        checkpoints.save(4, {"step": jax.numpy.ones(2)}, {})
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "delete"])
+def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(tmp_path, damage):
+    saved(tmp_path, [1, 2])
+    newest = max((p for p in (tmp_path / "2").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    content = newest.read_bytes()
+    if damage == "flip":
+        middle = len(content) // 2
+        newest.write_bytes(content[:middle] + bytes([content[middle] ^ 16]) + content[middle + 1 :])
+    elif damage == "truncate":
+        newest.write_bytes(content[: len(content) // 2])
+    else:
+        newest.unlink()
+    found, notes = restored(tmp_path)
+    assert found is not None and found.chunk == 1
+    np.testing.assert_array_equal(found.tree["step"], [4, 5])
+    assert len(notes) == 1 and "checkpoint 2" in notes[0] and "using the one before" in notes[0]

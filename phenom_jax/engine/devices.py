@@ -24,7 +24,8 @@ def all_devices(axis: str) -> Devices:
     """Returns every device of this process on a mesh of one axis."""
     devices = jax.devices()
     mesh = jax.make_mesh((len(devices),), (axis,), axis_types=(AxisType.Auto,))
-    return Devices(mesh, devices[0].platform, devices[0].device_kind, len(devices))
+    platform = devices[0].platform
+    return Devices(mesh, platform if platform in ("cpu", "tpu") else "gpu", devices[0].device_kind, len(devices))
 
 
 def memory_budget(devices: Devices) -> int:

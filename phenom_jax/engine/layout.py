@@ -30,7 +30,8 @@ from phenom_jax.sweep.plan import MACHINES, Bucket
 
 CHUNK_SECONDS = 1.0  # between two looks of the host
 PROBE_SECONDS = 0.15
-WORTH_PROBING_SECONDS = 20.0  # shorter buckets take the first group size that was timed
+PROBE_SHARE = 0.05  # of a bucket's expected time, above which no further group size is timed
+WIDEST_GUESS = 256  # lanes of the first group that is timed
 GAIN = 1.03  # a larger group must be this much faster
 STRIDE = 4
 FULL_GROUP_FLOPS = {"cpu": 3e7, "gpu": 1e10, "tpu": 1e10}  # work of a step that fills one device
@@ -142,12 +143,12 @@ class _Choice:
             return self._runs_per_tick_second(probes[lanes])
 
         full = FULL_GROUP_FLOPS[self.devices.platform] / max(self.bucket.step_flops, 1.0)
-        best = max(self._least, min(STRIDE ** round(math.log(max(full, 1.0), STRIDE)), most))
+        best = max(self._least, min(STRIDE ** round(math.log(max(full, 1.0), STRIDE)), WIDEST_GUESS, most))
+        started = time.perf_counter()
         ticks = self.bucket.run_steps / self.experiment.schedule.resolution
-        if ticks / (speed(best) * self.devices.count) < WORTH_PROBING_SECONDS:
-            return probes[best]
+        expected = ticks / (speed(best) * self.devices.count)
         for factor in (STRIDE, 1 / STRIDE, 2, 1 / 2):
-            while True:
+            while time.perf_counter() - started < PROBE_SHARE * expected:
                 next_size = max(self._least, min(int(best * factor), most))
                 if speed(next_size) <= GAIN * speed(best):
                     break

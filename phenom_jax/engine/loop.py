@@ -188,7 +188,8 @@ class _BucketTraining:
     def run(self, position: tuple[int, int]) -> None:
         """Trains until the bucket's runs are over or a stop is requested."""
         self.position = position
-        pending = [run_id for run_id in self.runs if self.results.statuses()[run_id] not in OVER]
+        statuses = self.results.statuses()
+        pending = [run_id for run_id in self.runs if statuses[run_id] not in OVER]
         if not pending:
             return
         if self.experiment.keep:
@@ -341,12 +342,12 @@ class _BucketTraining:
     def _write(self, handed: _Handed | None) -> None:
         if handed is None:
             return
-        self.results.write(handed.run_ids, handed.records.metrics, handed.status, handed.step, handed.reason)
         over = [i for i, status in enumerate(handed.status) if status in OVER]
-        if self.experiment.keep and over:
+        if self.experiment.keep and over:  # first: a run is over once its row in the results says so
             leaves = jax.tree.leaves_with_path(handed.records.kept)
             named = {jax.tree_util.keystr(path, simple=True, separator="."): leaf[over] for path, leaf in leaves}
             self.kept.write([handed.run_ids[i] for i in over], named, handed.records.kept_step[over])
+        self.results.write(handed.run_ids, handed.records.metrics, handed.status, handed.step, handed.reason)
 
     def _report(self, handed: _Handed | None) -> None:
         known = self.results.statuses()

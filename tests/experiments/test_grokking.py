@@ -55,12 +55,13 @@ def test_weight_decay_decides_whether_a_run_generalises():
 @pytest.mark.parametrize("model", ["mlp", "nanda", "power"])
 def test_padding_does_not_change_a_run(model):
     options = {"model": model, "modulus": 7, "hidden_layers": 2, "biases": True, "batching": "minibatch"}
+    options["learning_rate"] = 1e-3
     sizes = {"width": 20, "train_fraction": 30, "batch_size": 16}
     alone_hp = Grokking(**options, **{name: Size(count, count) for name, count in sizes.items()})
     inside_hp = Grokking(**options, **{name: Size(count, count + 19) for name, count in sizes.items()})
     alone, alone_metrics = train(alone_hp, 50)
     inside, inside_metrics = train(inside_hp, 50)
-    assert alone_metrics.batch_loss[-1] < 0.8 * alone_metrics.batch_loss[0]
+    assert alone_metrics.batch_loss[-10:].mean() < alone_metrics.batch_loss[:10].mean()
     np.testing.assert_allclose(inside_metrics.batch_loss, alone_metrics.batch_loss, rtol=1e-4)
     np.testing.assert_allclose(inside_metrics.gradient_norm, alone_metrics.gradient_norm, rtol=1e-3)
     for exact, padded in zip(jax.tree.leaves(alone.model), jax.tree.leaves(inside.model), strict=True):

@@ -14,8 +14,9 @@ from rich.console import Console
 from phenom_jax.engine.config import RunDirectory, Settings, make_config
 from phenom_jax.engine.devices import all_devices
 from phenom_jax.engine.flags import Command, help_text, parse
+from phenom_jax.engine.grid import measure_grid
 from phenom_jax.engine.layout import choose
-from phenom_jax.engine.loop import measure_grid, prepare, train
+from phenom_jax.engine.loop import prepare, train
 from phenom_jax.engine.program import AXIS
 from phenom_jax.engine.progress import Progress
 from phenom_jax.engine.stop import Stop
@@ -118,6 +119,13 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
 
 
 def _show(experiment: Experiment, command: Command, directory: RunDirectory, console: Console) -> None:
-    """Prints the summary and the claims and writes the report."""
-    results = experiment.summarise(open_results(directory.path / "results.zarr"))
-    show(results, experiment.claims, decide_all(experiment.claims, results), console)
+    """Writes the report and prints the summary, the claims and where the report is."""
+    if not command.report:
+        results = experiment.summarise(open_results(directory.path / "results.zarr"))
+        show(results, experiment.claims, decide_all(experiment.claims, results), console)
+        return
+    from phenom_jax.results.report import write_report  # matplotlib need not load before training
+
+    report = write_report(directory.path, experiment)
+    show(report.results, experiment.claims, report.decisions, console)
+    print(f"report: {report.path}")

@@ -23,7 +23,8 @@ import numpy as np
 
 from phenom_jax.engine.config import Settings
 from phenom_jax.engine.devices import Devices, memory_budget
-from phenom_jax.engine.program import Grid, Layout, Program, lane_shapes, stack_hps
+from phenom_jax.engine.grid import Grid
+from phenom_jax.engine.program import Layout, Program, lane_shapes, stack_hps
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.sweep.plan import MACHINES, Bucket

@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,31 +21,22 @@ import numpy as np
 from phenom_jax.engine.checkpoint import Checkpoints
 from phenom_jax.engine.config import RunDirectory, Settings
 from phenom_jax.engine.devices import Devices, all_devices
+from phenom_jax.engine.grid import Grid, measure_grid
 from phenom_jax.engine.layout import Lanes, choose
-from phenom_jax.engine.program import (
-    AXIS,
-    DIVERGED,
-    EMPTY,
-    LIVE,
-    Grid,
-    Lane,
-    Layout,
-    Program,
-    Records,
-    recorded_quantities,
-    stack_hps,
-    step_metric_names,
-)
+from phenom_jax.engine.placement import busiest, dense_order, smaller
+from phenom_jax.engine.program import AXIS, DIVERGED, EMPTY, LIVE, Lane, Layout, Program, Records, stack_hps
 from phenom_jax.engine.progress import Progress
+from phenom_jax.engine.recorded import recorded_variables, step_metric_names
 from phenom_jax.engine.stop import Stop
-from phenom_jax.experiment import Experiment, Schedule
+from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import fields
-from phenom_jax.results.dataset import Results, Variable
+from phenom_jax.results.dataset import Results
 from phenom_jax.results.kept import KeptStates
 from phenom_jax.sweep.axes import Sweep
-from phenom_jax.sweep.plan import Bucket, Plan, make_plan
+from phenom_jax.sweep.plan import Bucket, make_plan
 
 STATUS_NAMES = ("waiting", "running", "finished", "done", "diverged")  # of program.EMPTY ... DIVERGED
+WORTH_COMPACTING = 4  # chunks still to train, below which a smaller program is not worth its compilation
 OVER = {"finished", "done", "diverged", "failed"}
 
 
@@ -68,26 +59,6 @@ def prepare(experiment: Experiment, settings: Settings, steps: Collection[int]) 
     resolution = math.gcd(settings.schedule.resolution, *steps)
     schedule = dataclasses.replace(settings.schedule, resolution=max(1, resolution))
     return dataclasses.replace(experiment, schedule=schedule, done=experiment.done if settings.retire_done else None)
-
-
-def measure_grid(schedule: Schedule, steps: Collection[int]) -> Grid:
-    """Returns the measure steps of a sweep: 0, log-spaced multiples of the resolution, and every run's last step.
-
-    Args:
-      steps: how long the runs train; multiples of `schedule.resolution`.
-    """
-    longest, resolution = max(steps), schedule.resolution
-    spaced = np.geomspace(resolution, longest, schedule.points) if longest else []
-    rounded = {round(step / resolution) * resolution for step in spaced}
-    points = np.array(sorted({0, *rounded, *steps}), np.int32)
-
-    def subset(count: int) -> np.ndarray:
-        chosen = np.zeros(len(points), bool)
-        chosen[np.unique(np.linspace(0, len(points) - 1, min(max(count, 1), len(points))).round().astype(int))] = True
-        chosen[-1] = True
-        return chosen
-
-    return Grid(points, subset(schedule.expensive_points), subset(schedule.kept_points))
 
 
 def train(
@@ -131,19 +102,6 @@ def train(
     results.flush()
     counts = dict(collections.Counter(results.statuses().values()))
     return Outcome(stop.requested, counts, trained)
-
-
-def recorded_variables(experiment: Experiment, plan: Plan) -> list[Variable]:
-    """Returns what the results hold for every run; array measures as large as in the bucket where they are largest."""
-    found: dict[str, Variable] = {}
-    for bucket in plan.buckets:
-        for name, (quantity, shape) in recorded_quantities(experiment, bucket.template).items():
-            if name in found:
-                shape = tuple(map(max, zip(found[name].shape, shape)))
-            dims = quantity.dims or tuple(f"{name}_{axis}" for axis in range(len(shape)))
-            dtype = np.dtype(jax.dtypes.canonicalize_dtype(float))
-            found[name] = Variable(name, shape, dtype, dims, quantity.long_name, quantity.units)
-    return list(found.values())
 
 
 class _Handed(NamedTuple):
@@ -282,7 +240,7 @@ class _BucketTraining:
 
     def _fill(self, lanes: Lane) -> Lane:
         """Returns the lanes with waiting runs in the free ones, spread over devices and groups."""
-        free = [lane for lane in _dense_order(self.program.layout) if self.in_lane[lane] is None]
+        free = [lane for lane in dense_order(self.program.layout) if self.in_lane[lane] is None]
         fresh = np.zeros(len(self.in_lane), bool)
         for lane in free[: len(self.waiting)]:
             self.in_lane[lane] = self.waiting.popleft()
@@ -302,22 +260,22 @@ class _BucketTraining:
         live = [lane for lane, run_id in enumerate(self.in_lane) if run_id]
         if self.waiting or not live:
             return lanes
-        smaller = _smaller(layout, len(live))
+        packed = smaller(layout, len(live))
         longest = max(self.experiment.steps(self.runs[run_id].values) for run_id in self.in_lane if run_id)
         left = (longest - self.step[live].min()) / self.experiment.schedule.resolution
-        if smaller == layout or left < 4 * self.ticks:
-            smaller = layout
-        target = _dense_order(smaller)[: len(live)]
-        if smaller == layout and _busiest(layout, live) <= _busiest(layout, target):
+        if left < WORTH_COMPACTING * self.ticks:
+            packed = layout
+        target = dense_order(packed)[: len(live)]
+        if packed == layout and busiest(layout, live) <= busiest(layout, target):
             return lanes
         free = (lane for lane in range(layout.total) if self.in_lane[lane] is None)
         source = dict(zip(target, live))
-        order = np.array([source[lane] if lane in source else next(free) for lane in range(smaller.total)])
+        order = np.array([source[lane] if lane in source else next(free) for lane in range(packed.total)])
         lanes = self.program.arrange(lanes, order)
         self.in_lane = [self.in_lane[lane] for lane in order]
         self.step = self.step[order]
-        if smaller != layout:
-            self._use(Lanes(smaller, self.ticks, 0.0, 0))
+        if packed != layout:
+            self._use(Lanes(packed, self.ticks, 0.0, 0))
         return lanes
 
     def _hand_in(self, lanes: Lane, chosen: np.ndarray, status: np.ndarray) -> _Handed | None:
@@ -363,31 +321,3 @@ class _BucketTraining:
             steps_done=self.trained,
             bucket=self.position,
         )
-
-
-def _dense_order(layout: Layout) -> list[int]:
-    """Returns lane indices in the order to fill them: whole groups, taken from each device in turn."""
-    per_device = layout.groups * layout.lanes
-    return [
-        device * per_device + group * layout.lanes + lane
-        for group in range(layout.groups)
-        for device in range(layout.devices)
-        for lane in range(layout.lanes)
-    ]
-
-
-def _busiest(layout: Layout, lanes: Sequence[int]) -> int:
-    """Returns how many groups the busiest device works through."""
-    groups = {lane // layout.lanes for lane in lanes}
-    per_device = collections.Counter(group // layout.groups for group in groups)
-    return max(per_device.values(), default=0)
-
-
-def _smaller(layout: Layout, live: int) -> Layout:
-    """Returns the layout with half the vmap's lanes or fewer, if the live runs fit; never fewer than two in all."""
-    if layout.groups > 1 or live > layout.total / 2:
-        return layout
-    needed = math.ceil(live / layout.devices)
-    lanes = 1 << (needed - 1).bit_length()
-    least = 2 if layout.lanes > 1 else 1
-    return layout._replace(lanes=max(least, min(lanes, layout.lanes)))

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from phenom_jax.experiment import Experiment, Quantity, quantities
+from phenom_jax.engine.grid import NEVER, Grid
+from phenom_jax.experiment import Experiment
 
 EMPTY, LIVE, FINISHED, DONE, DIVERGED = range(5)
-NEVER = np.iinfo(np.int32).max
 AXIS = "run"
 
 
@@ -33,18 +33,6 @@ class Layout(NamedTuple):
     @property
     def total(self) -> int:
         return self.devices * self.groups * self.lanes
-
-
-class Grid(NamedTuple):
-    """The measure steps of a sweep, ascending, and which of them the sparser schedules use; arrays of length P."""
-
-    steps: np.ndarray  # int32
-    expensive: np.ndarray  # bool
-    kept: np.ndarray  # bool
-
-    def hidden(self) -> Grid:
-        """Returns a grid of the same shape on which no step is ever measured."""
-        return self._replace(steps=np.full_like(self.steps, NEVER))
 
 
 class Records(NamedTuple):
@@ -164,46 +152,16 @@ def stack_hps(hps: Sequence[Any]) -> Any:
 
 def lane_shapes(experiment: Experiment, template: Any, grid: Grid) -> Lane:
     """Returns the shapes and dtypes of one lane that holds a run of the template's bucket."""
-    hp = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), stack_hps([template]))
-    return jax.eval_shape(functools.partial(_start, experiment, grid), hp)
+    return jax.eval_shape(functools.partial(_start, experiment, grid), hp_shapes(template))
+
+
+def hp_shapes(template: Any) -> Any:
+    """Returns the shapes and dtypes that one run's hyperparameters have inside the program."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), stack_hps([template]))
 
 
 def stacked_shapes(shapes: Any, count: int) -> Any:
     return jax.tree.map(lambda s: jax.ShapeDtypeStruct((count, *s.shape), s.dtype), shapes)
-
-
-def recorded_quantities(experiment: Experiment, template: Any) -> dict[str, tuple[Quantity, tuple[int, ...]]]:
-    """Returns each recorded metric's Quantity and shape by name: step metrics, cheap and expensive measures.
-
-    Raises:
-      TypeError: two of them share a name.
-    """
-    recorded: dict[str, tuple[Quantity, tuple[int, ...]]] = {}
-    for metrics in _metric_shapes(experiment, template):
-        described = quantities(type(metrics))
-        for name, shape in metrics._asdict().items():
-            if name in recorded:
-                raise TypeError(f"{experiment.name}: two metrics are named {name}")
-            recorded[name] = described[name], shape.shape
-    return recorded
-
-
-def step_metric_names(experiment: Experiment, template: Any) -> tuple[str, ...]:
-    """Returns the names of the metrics a step returns, in the order of the bits of `Lane.diverged_metrics`."""
-    return _metric_shapes(experiment, template)[-1]._fields if experiment.step else ()
-
-
-def _metric_shapes(experiment: Experiment, template: Any) -> list[Any]:
-    def all_metrics(hp: Any) -> list[Any]:
-        state = experiment.init(hp)
-        found = [experiment.measure(state, hp)]
-        if experiment.expensive:
-            found.append(experiment.expensive(state, hp))
-        if experiment.step:
-            found.append(experiment.step(state, hp, jax.random.key(0))[1])
-        return found
-
-    return jax.eval_shape(all_metrics, jax.tree.map(lambda x: x[0], stack_hps([template])))
 
 
 def _start(experiment: Experiment, grid: Grid, hp: Any) -> Lane:

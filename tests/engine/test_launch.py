@@ -224,6 +224,14 @@ def test_a_command_trains_and_the_same_command_trains_nothing_more(run):
     assert "run-steps/s" not in out
 
 
+def test_the_report_is_written_and_named(run):
+    code, out, _ = run("--seed=0:3", "--out=here", "--notensorboard")
+    assert code == 0
+    assert out.splitlines()[-1] == f"report: {Path('here/report.html').absolute()}"
+    assert "descent" in Path("here/report.html").read_text()
+    assert len(Path("here/runs.csv").read_text().splitlines()) == 4
+
+
 def test_another_command_on_a_directory_is_refused_with_the_difference(run):
     run("--seed=0:2", "--out=here", "--noreport", "--notensorboard")
     before = {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()}

@@ -8,8 +8,8 @@ from toy import some_devices, toy
 
 from phenom_jax.engine import layout as layouts
 from phenom_jax.engine.config import Settings
+from phenom_jax.engine.grid import measure_grid
 from phenom_jax.engine.layout import Lanes, Probe, choose
-from phenom_jax.engine.loop import measure_grid
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.plan import make_plan

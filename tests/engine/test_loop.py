@@ -16,8 +16,9 @@ import pytest
 import toy
 from toy import assert_same_results, results_of, train_in
 
+from phenom_jax.engine import loop
 from phenom_jax.engine.config import Settings
-from phenom_jax.engine.loop import measure_grid
+from phenom_jax.engine.grid import measure_grid
 from phenom_jax.engine.stop import Stop
 from phenom_jax.experiment import Schedule
 from phenom_jax.results.kept import read_kept
@@ -196,6 +197,22 @@ def test_kept_states_are_the_states_at_those_steps(tmp_path):
             np.testing.assert_allclose(
                 kept.leaves["hidden"][row, column], states[int(step)].weights.hidden, rtol=1e-4, atol=1e-6
             )
+
+
+def test_a_wide_program_is_compacted_when_half_its_lanes_idle(tmp_path, monkeypatch):
+    layouts = []
+    use = loop._BucketTraining._use
+    monkeypatch.setattr(
+        loop._BucketTraining, "_use", lambda self, lanes: layouts.append(lanes.layout) or use(self, lanes)
+    )
+    wide = Settings(schedule=toy.toy.schedule, group=8, lanes=16)
+    flags = {"seed": "0:8", "steps": "5,40000"}
+    train_in(tmp_path / "wide", settings=wide, **flags)
+    assert [each.lanes for each in layouts] == [8, 4]
+    narrow = Settings(schedule=toy.toy.schedule, group=2, lanes=16)
+    train_in(tmp_path / "narrow", settings=narrow, **flags)
+    one, other = results_of(tmp_path / "wide"), results_of(tmp_path / "narrow")
+    np.testing.assert_allclose(one.error, other.error, rtol=1e-3)
 
 
 def test_a_solve_is_an_experiment_without_steps(tmp_path):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from toy import Toy, some_devices, toy
 
-from phenom_jax.engine.program import DIVERGED, EMPTY, FINISHED, LIVE, Grid, Layout, Program, stack_hps
+from phenom_jax.engine.grid import Grid
+from phenom_jax.engine.program import DIVERGED, EMPTY, FINISHED, LIVE, Layout, Program, stack_hps
 
 GRID = Grid(
     np.array([0, 5, 10, 20, 60], np.int32),

@@ -18,7 +18,7 @@ from zarr.errors import ZarrUserWarning
 from phenom_jax.hparams import Field
 from phenom_jax.sweep.axes import Run
 
-JSON = str | int | float | bool | None | list["JSON"] | dict[str, "JSON"]
+JSON = str | int | float | bool | None | Sequence["JSON"] | Mapping[str, "JSON"]
 
 STATUSES = {
     "waiting": "not started",

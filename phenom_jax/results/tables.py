@@ -56,10 +56,11 @@ def write_runs(path: Path, results: xr.Dataset) -> None:
 def cells(results: xr.Dataset) -> list[Cell]:
     """Returns the cells of the sweep, in the order of the swept axes' values.
 
-    Spreads are over the runs that are over. A per-run variable that is NaN never happened in that run.
+    Spreads are over the runs that are over. A per-run variable that is NaN never happened in that run; an `X_after`,
+    the lower end of the interval that ends at `X_step`, is left out.
     """
     final, codes, axes = final_values(results), cell_codes(results), cell_axes(results)
-    lower_ends = {array.attrs.get("after") for array in final.data_vars.values()}
+    lower_ends = {f"{str(name).removesuffix('_step')}_after" for name in final.data_vars if str(name).endswith("_step")}
     shown = [name for name in final.data_vars if name not in lower_ends]
     found = []
     for code in range(codes.max(initial=-1) + 1):

@@ -8,8 +8,16 @@ from phenom_jax.laws.power_law import fit_power_law
 def test_recovers_an_exact_law():
     x = np.array([0.1, 1.0, 10.0, 1e4])
     law = fit_power_law(x, 5 * x**-1.5, np.arange(4))
-    np.testing.assert_allclose([law.exponent.estimate, law.prefactor, law.scatter], [-1.5, 5, 0], atol=1e-12)
-    np.testing.assert_allclose(law(np.array([2.0])), [5 * 2**-1.5])
+    np.testing.assert_allclose([law.exponent.estimate, *law.prefactors, law.scatter], [-1.5, 5, 0], atol=1e-12)
+
+
+def test_strata_share_the_exponent_and_not_the_prefactor():
+    x = np.array([1.0, 2.0, 4.0, 100.0, 300.0])
+    strata = np.array(["narrow", "narrow", "narrow", "wide", "wide"])
+    y = np.where(strata == "wide", 7.0, 2.0) / x
+    law = fit_power_law(x, y, np.arange(5), strata)
+    np.testing.assert_allclose([law.exponent.estimate, *law.prefactors], [-1, 2, 7])
+    assert abs(fit_power_law(x, y, np.arange(5)).exponent.estimate + 1) > 0.1
 
 
 def test_noise_gives_an_interval_like_the_textbook_one():

@@ -21,6 +21,14 @@ def test_a_censored_run_ranks_last():
     assert found.estimate < -0.95 and found.high < 0
 
 
+def test_strata_are_compared_inside():
+    x = np.array([1.0, 2, 3, 1, 2, 3, 5, 5])
+    y = np.array([3.0, 2, 1, 30, 20, 10, 0, 1])  # falls in both; between them it rises; the third does not vary in x
+    strata = np.array([0, 0, 0, 1, 1, 1, 2, 2])
+    assert rank_correlation(x, y, np.arange(8), strata).estimate == -1
+    assert rank_correlation(x, y, np.arange(8)).estimate > -0.6
+
+
 def test_no_order_no_correlation():
     assert np.isnan(rank_correlation(np.ones(4), np.arange(4.0), np.arange(4)).estimate)
     assert np.isnan(rank_correlation(np.arange(4.0), np.full(4, np.nan), np.arange(4)).estimate)

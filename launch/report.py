@@ -1,0 +1,51 @@
+"""Redraws the figures, rechecks the claims and rewrites the report of a run directory, without training.
+
+python -m launch.report runs/grokking
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from phenom_jax.experiment import Experiment
+from phenom_jax.hparams import InvalidValue
+from phenom_jax.results.report import read_config_json, write_report
+
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code: 0 done, 2 bad input."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python -m launch.report DIRECTORY    (the --out of a sweep)", file=sys.stderr)
+        return 0 if set(arguments) & {"-h", "--help"} else BAD_INPUT
+    directory = Path(arguments[0])
+    try:
+        report = write_report(directory, find_experiment(directory))
+    except InvalidValue as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    for name, decision in report.decisions.items():
+        print(f"{decision.verdict:10} {name}: {decision.statistic}")
+    print(report.path)
+    return 0
+
+
+def find_experiment(directory: Path) -> Experiment:
+    """Returns the experiment that the directory's config names.
+
+    Raises:
+      InvalidValue: the directory is not a run directory, or there is no such experiment.
+    """
+    name = read_config_json(directory)["experiment"]
+    if not str(name).isidentifier() or importlib.util.find_spec(f"experiments.{name}") is None:
+        raise InvalidValue(f"directory: {directory} is of {name!r}, and there is no experiments/{name}.py")
+    return importlib.import_module(f"experiments.{name}").experiment
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

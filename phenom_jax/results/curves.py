@@ -1,0 +1,236 @@
+"""Figures of measures over training: the median over seeds with a band, panels and colours along swept axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from phenom_jax.hparams import Value
+from phenom_jax.results.axes import cell_codes, hold, show, words
+from phenom_jax.results.figures import LineStyle, colours, log_steps, note, panels, style, thin
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
+
+At = Mapping[str, Callable[[list], Value]]
+
+_MANY = 10  # runs from which a band is 10-90 % rather than the whole range
+_DRAWN = 200  # single runs drawn thin, of one colour in one panel
+
+
+class Scale(NamedTuple):
+    """A y axis: what it says, whether it is logarithmic, its limits."""
+
+    label: str
+    log: bool = False
+    limits: tuple[float | None, float | None] | None = None
+
+
+class _Key(NamedTuple):
+    label: str
+    colour: str
+    line: LineStyle
+
+
+def curves(
+    results: xr.Dataset,
+    lines: Mapping[str, LineStyle],
+    scale: Scale,
+    colour: str | None = None,
+    panel: str | None = None,
+    at: At | None = None,
+    threshold: float | None = None,
+) -> matplotlib.figure.Figure | None:
+    """Returns curves by step: a panel per value of one axis, a colour per value of another.
+
+    Median over seeds with a band; single runs thin under the last of `lines`. Other swept axes are held at one value
+    and the figure says at which. Runs that met the experiment's `done` are carried forward at their last value.
+
+    Args:
+      results: of a sweep.
+      lines: line style ("--", "-") by variable.
+      scale: of the y axis.
+      colour, panel: hyperparameters; ignored where they do not vary.
+      at: by axis, which of its values others are held at; else the middle one.
+      threshold: a value to mark.
+    """
+    held, notes = _measured(results, list(lines), [colour, panel], at)
+    if held is None:
+        return None
+    panel_values, panel_note = _values(held, panel, 6)
+    colour_values, colour_note = _values(held, colour, 6)
+    palette = dict(zip(colour_values, colours(len(colour_values)), strict=True))
+    with style():
+        figure, axes = panels(len(panel_values))
+        for axis, panel_value in zip(axes, panel_values, strict=True):
+            for colour_value in colour_values:
+                runs = _where(_where(held, panel, panel_value), colour, colour_value)
+                for name, line in lines.items():
+                    _draw(axis, runs[name], palette[colour_value], line, single=name == list(lines)[-1])
+            if threshold is not None:
+                axis.axhline(threshold, color="#888888", linewidth=1, linestyle=":")
+            _finish(
+                axis, held, scale, f"{words(panel)} {show(panel_value)}" if panel and panel_value is not None else ""
+            )
+        _label(axes, scale)
+        varies = colour is not None and colour_values != [None]
+        keys = [_Key(f"{words(str(colour))} {show(value)}", palette[value], "-") for value in colour_values if varies]
+        dark = "#444444" if varies else palette[colour_values[0]]
+        keys += [_Key(held[name].attrs.get("long_name", words(name)), dark, line) for name, line in lines.items()]
+        _legend(figure, keys)
+        note(figure, [*notes, panel_note, colour_note, *_seeds(held)])
+    return figure
+
+
+def two_axes(
+    results: xr.Dataset,
+    left: Mapping[str, LineStyle],
+    left_scale: Scale,
+    right: Mapping[str, LineStyle],
+    right_scale: Scale,
+    panel: str | None = None,
+    at: At | None = None,
+) -> matplotlib.figure.Figure | None:
+    """Returns curves by step on two y axes, a colour per variable, a panel per value of one axis.
+
+    Args and what is shown are those of `curves`, except that `left` and `right` name the variables of either y axis.
+    """
+    held, notes = _measured(results, [*left, *right], [panel], at)
+    if held is None:
+        return None
+    panel_values, panel_note = _values(held, panel, 6)
+    both: dict[str, LineStyle] = {**left, **right}
+    palette = dict(zip(both, colours(len(both)), strict=True))
+    with style():
+        figure, axes = panels(len(panel_values))
+        twins = [axis.twinx() for axis in axes]
+        for axis, twin, panel_value in zip(axes, twins, panel_values, strict=True):
+            if twin is not twins[0]:
+                twin.sharey(twins[0])
+            runs = _where(held, panel, panel_value)
+            for target, lines in ((axis, left), (twin, right)):
+                for name, line in lines.items():
+                    _draw(target, runs[name], palette[name], line)
+            _finish(
+                axis,
+                held,
+                left_scale,
+                f"{words(panel)} {show(panel_value)}" if panel and panel_value is not None else "",
+            )
+            _finish(twin, held, right_scale, "")
+            twin.grid(False)
+            twin.spines["right"].set_visible(True)
+            ends_row = axis is axes[-1] or axis.get_subplotspec().is_last_col()
+            twin.tick_params(which="both", labelright=ends_row)
+            twin.set_ylabel(right_scale.label if ends_row else "")
+            if len(right) == 1:
+                twin.yaxis.label.set_color(palette[next(iter(right))])
+        _label(axes, left_scale)
+        keys = [
+            _Key(held[name].attrs.get("long_name", words(name)), palette[name], line) for name, line in both.items()
+        ]
+        _legend(figure, keys)
+        note(figure, [*notes, panel_note, *_seeds(held)])
+    return figure
+
+
+def _measured(
+    results: xr.Dataset, names: Sequence[str], shown: Sequence[str | None], at: At | None
+) -> tuple[xr.Dataset | None, list[str]]:
+    """Returns the runs to draw and what was held, or None where no variable was measured in them."""
+    if not all(name in results for name in names):
+        return None, []
+    held, notes = hold(results, shown, at or {})
+    measured = any(np.isfinite(held[name].values).any() for name in names)
+    return (held if measured else None), notes
+
+
+def _values(results: xr.Dataset, axis: str | None, most: int) -> tuple[list, str]:
+    """Returns the values of an axis to show, [None] where it does not vary."""
+    if axis is None or axis not in results.coords or len(np.unique(results[axis].values)) < 2:
+        return [None], ""
+    return thin(np.unique(results[axis].values).tolist(), most, words(axis))
+
+
+def _where(results: xr.Dataset, axis: str | None, value: Value | None) -> xr.Dataset:
+    return results if axis is None or value is None else results.isel(run=(results[axis] == value).values)
+
+
+def _draw(axis: matplotlib.axes.Axes, curve: xr.DataArray, colour: str, line: LineStyle, single: bool = False) -> None:
+    """Draws the median of the runs with its band, and with `single` every run thin."""
+    from matplotlib.collections import LineCollection
+
+    steps, values_NxP = _carried(curve)
+    if not values_NxP.size:
+        return
+    outer = (10, 90) if len(values_NxP) >= _MANY else (0, 100)
+    low, middle, high = np.nanpercentile(values_NxP, [outer[0], 50, outer[1]], axis=0)
+    axis.plot(steps, middle, line, color=colour)
+    if len(values_NxP) > 1:
+        axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+        if single:
+            drawn = [np.column_stack([steps, values])[np.isfinite(values)] for values in values_NxP[:_DRAWN]]
+            axis.add_collection(LineCollection(drawn, colors=colour, linewidths=0.7, alpha=0.35))
+
+
+def _carried(curve: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the steps at which any run was measured, and float[run, step] with done runs at their last value."""
+    values = curve.values.astype(float)
+    values = np.where(np.isfinite(values), values, np.nan)
+    runs = np.isfinite(values).any(1)
+    values, done = values[runs], curve["status"].values[runs] == "done"
+    measured = np.isfinite(values)
+    last = values.shape[1] - 1 - measured[:, ::-1].argmax(1)
+    after_end = done[:, None] & (np.arange(values.shape[1]) > last[:, None])
+    values = np.where(after_end, np.take_along_axis(values, last[:, None], 1), values)
+    columns = np.flatnonzero(measured.any(0))
+    if done.any():
+        columns = np.union1d(columns, len(after_end[0]) - 1)
+    return curve["step"].values[columns], values[:, columns]
+
+
+def _finish(axis: matplotlib.axes.Axes, held: xr.Dataset, scale: Scale, title: str) -> None:
+    from matplotlib.ticker import FuncFormatter, LogFormatter
+
+    log_steps(axis, held["step"].values)
+    axis.set_title(title)
+    if scale.log:
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
+    if scale.limits:
+        axis.set_ylim(*scale.limits)
+
+
+def _label(axes: Sequence[matplotlib.axes.Axes], scale: Scale) -> None:
+    """Names the y axis of the first column and the steps below the lowest panels."""
+    for index, axis in enumerate(axes):
+        spec = axis.get_subplotspec()
+        if spec is None or spec.is_first_col():
+            axis.set_ylabel(scale.label)
+        if spec is None or index + spec.get_gridspec().ncols >= len(axes):
+            axis.set_xlabel("training step")
+
+
+def _legend(figure: matplotlib.figure.Figure, keys: Sequence[_Key]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=key.colour, linestyle=key.line, label=key.label) for key in keys]
+    longest = 0.7 + 0.1 * max(len(key.label) for key in keys)  # inches, handle and text
+    per_row = max(1, min(len(keys), int(figure.get_figwidth() / longest)))
+    figure.legend(handles=handles, loc="outside upper left", ncols=per_row)
+
+
+def _seeds(held: xr.Dataset) -> list[str]:
+    """Returns what the lines and bands are made of, in words."""
+    counts = np.bincount(cell_codes(held))
+    runs = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    band = "10–90 %" if counts.min() >= _MANY else "range"
+    words = [f"median and {band} of {runs} runs"] if counts.max() > 1 else ["single runs"]
+    if (held["status"] == "done").any():
+        words.append("runs that ended early are carried forward")
+    return words

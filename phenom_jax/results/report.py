@@ -1,0 +1,228 @@
+"""The report of a sweep, made from its run directory alone: figures, claims, tables and one self-contained page."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from phenom_jax.experiment import Experiment
+from phenom_jax.hparams import InvalidValue
+from phenom_jax.results import page
+from phenom_jax.results.atomic import write_whole
+from phenom_jax.results.axes import hyperparameters, show, swept_axes, words
+from phenom_jax.results.claims import Decision, decide_all, write_claims
+from phenom_jax.results.dataset import open_results
+from phenom_jax.results.figures import Figure, rendered
+from phenom_jax.results.layout import JSON, STATUSES
+from phenom_jax.results.page import Section
+from phenom_jax.results.tables import OVER, Cell, cells, write_runs
+
+_MOST_ROWS = 300
+
+
+class Report(NamedTuple):
+    """What `write_report` wrote and found."""
+
+    path: Path
+    results: xr.Dataset
+    decisions: dict[str, Decision]
+
+
+class _Drawn(NamedTuple):
+    figure: Figure
+    image: bytes
+    problem: str = ""
+
+
+def write_report(directory: str | os.PathLike[str], experiment: Experiment) -> Report:
+    """Writes runs.csv, claims.json, figures/ and report.html into a run directory from what is saved in it.
+
+    Works while the sweep goes on, on the runs that are over. A figure that cannot be drawn is named with its error.
+
+    Raises:
+      InvalidValue: the directory is not one of this experiment, or holds no results yet.
+    """
+    directory = Path(directory)
+    config = read_config_json(directory)
+    if config.get("experiment") != experiment.name:
+        raise InvalidValue(f"directory: {directory} is of {config.get('experiment')!r}, not of {experiment.name!r}")
+    try:
+        stored = open_results(directory / "results.zarr")
+    except FileNotFoundError:
+        raise InvalidValue(f"directory: {directory} holds no results.zarr yet") from None
+    results = experiment.summarise(stored)
+    decisions = decide_all(experiment.claims, results)
+    drawn = [_draw(figure, results) for figure in experiment.figures]
+    write_runs(directory / "runs.csv", results)
+    write_claims(directory / "claims.json", experiment.claims, decisions)
+    _write_figures(directory / "figures", drawn)
+    path = directory / "report.html"
+    write_whole(path, _page(experiment, results, decisions, drawn, config))
+    return Report(path, results, decisions)
+
+
+def read_config_json(directory: Path) -> dict[str, JSON]:
+    """Returns the config of a run directory.
+
+    Raises:
+      InvalidValue: there is no such directory, or it is not a run directory.
+    """
+    if not directory.is_dir():
+        raise InvalidValue(f"directory: {directory} is not a directory, allowed is the --out of a sweep")
+    try:
+        config = json.loads((directory / "config.json").read_text())
+    except (OSError, ValueError):
+        raise InvalidValue(
+            f"directory: {directory} holds no readable config.json, allowed is the --out of a sweep"
+        ) from None
+    if not isinstance(config, dict) or not isinstance(config.get("experiment"), str):
+        raise InvalidValue(f"directory: {directory}/config.json names no experiment, allowed is the --out of a sweep")
+    return config
+
+
+def _draw(figure: Figure, results: xr.Dataset) -> _Drawn | None:
+    try:
+        drawing = figure.draw(results)
+        return None if drawing is None else _Drawn(figure, rendered(drawing, figure.format))
+    except Exception as error:  # one figure's error must not cost the others
+        return _Drawn(figure, b"", f"{type(error).__name__}: {error}")
+
+
+def _write_figures(folder: Path, drawn: Sequence[_Drawn | None]) -> None:
+    folder.mkdir(exist_ok=True)
+    for item in drawn:
+        if item is not None and item.image:
+            write_whole(folder / f"{item.figure.name}.{item.figure.format}", item.image)
+
+
+def _page(
+    experiment: Experiment,
+    results: xr.Dataset,
+    decisions: Mapping[str, Decision],
+    drawn: Sequence[_Drawn | None],
+    config: Mapping[str, JSON],
+) -> str:
+    sections = [
+        Section("runs", "Runs", _runs(results)),
+        Section("claims", "Claims", _claims(experiment, decisions)),
+        Section("figures", "Figures", "\n".join(_figure(item) for item in drawn if item is not None)),
+        Section("cells", "Cells of the sweep", _cells(results)),
+        Section("plan", "Plan", page.listing(config.get("plan") or {})),
+        Section("environment", "Environment", _environment(config)),
+        Section("redo", "Do it again", _redo(config)),
+    ]
+    about = inspect.getdoc(inspect.getmodule(experiment.init)) or ""
+    title = experiment.name.replace("_", " ").capitalize()
+    return page.page(title, about.split("\n\n")[0].removeprefix(f"{title}: "), [s for s in sections if s.body])
+
+
+def _runs(results: xr.Dataset) -> str:
+    counts = Counter(results["status"].values.tolist())
+    over = sum(counts[status] for status in OVER)
+    total = results.sizes["run"]
+    axes = {name: np.unique(results[name].values).tolist() for names in swept_axes(results).values() for name in names}
+    swept = {words(name): _values(values) for name, values in axes.items()}
+    fixed = {words(n): show(results[n].values[0].item()) for n in hyperparameters(results) if n not in axes and total}
+    ongoing = (
+        "" if over == total else f'<p class="hint">What follows is of the {over} of {total} runs that are over.</p>'
+    )
+    summary = f"{len(fixed)} hyperparameters are the same in all runs"
+    held = f"<details><summary>{summary}</summary>{page.listing(fixed)}</details>"
+    return page.status_bar(counts, STATUSES) + ongoing + "<br>" + page.listing(swept) + held + _lost(results)
+
+
+def _lost(results: xr.Dataset) -> str:
+    """Returns a table of the runs that diverged or failed."""
+    lost = np.flatnonzero(np.isin(results["status"].values, ("diverged", "failed")))
+    if not len(lost):
+        return ""
+    names = [name for names in swept_axes(results).values() for name in names]
+    rows = [
+        [
+            *(show(results[name].values[row].item()) for name in names),
+            str(results["status"].values[row]),
+            str(results["last_step"].values[row]),
+            str(results["reason"].values[row]),
+        ]
+        for row in lost[:_MOST_ROWS]
+    ]
+    table = page.table([*map(words, names), "status", "at step", "reason"], rows)
+    return f"<details><summary>{len(lost)} runs diverged or failed</summary>{table}</details>"
+
+
+def _claims(experiment: Experiment, decisions: Mapping[str, Decision]) -> str:
+    rows = [
+        page.claim(decisions[claim.name].verdict, claim.statement, decisions[claim.name].statistic, claim.source)
+        for claim in experiment.claims
+    ]
+    return f'<ul class="claims">{"".join(rows)}</ul>' if rows else ""
+
+
+def _figure(item: _Drawn) -> str:
+    if item.problem:
+        return f"<p><b>{page.text(item.figure.title)}</b> could not be drawn: {page.text(item.problem)}</p>"
+    return page.figure(item.figure.title, item.figure.caption, item.image, item.figure.format)
+
+
+def _cells(results: xr.Dataset) -> str:
+    found = cells(results)
+    if not found:
+        return ""
+    measures = [name for name in found[0].measures if any(str(cell.measures[name]) for cell in found)]
+    columns = [*map(words, found[0].values), "runs", *(_heading(results, name) for name in measures)]
+    rows = [
+        [*map(show, cell.values.values()), _counts(cell), *(str(cell.measures[name]) for name in measures)]
+        for cell in found[:_MOST_ROWS]
+    ]
+    left_out = f" The first {_MOST_ROWS} of {len(found)} cells." if len(found) > _MOST_ROWS else ""
+    hint = (
+        f"Median [range] over the runs that are over, at the last measured step of each.{left_out} All runs: runs.csv."
+    )
+    return f'<p class="hint">{hint}</p>{page.table(columns, rows, "cells")}'
+
+
+def _counts(cell: Cell) -> str:
+    total, over = sum(cell.statuses.values()), sum(cell.statuses.get(status, 0) for status in OVER)
+    diverged = f", {cell.statuses['diverged']} diverged" if "diverged" in cell.statuses else ""
+    return (f"{total}" if over == total else f"{over} of {total}") + diverged
+
+
+def _heading(results: xr.Dataset, name: str) -> str:
+    attributes = results[name].attrs
+    units = attributes.get("units", "1")
+    return words(name) + (f" ({units})" if units not in ("1", "") else "")
+
+
+def _environment(config: Mapping[str, JSON]) -> str:
+    settings, environment = (_object(config.get(name)) for name in ("settings", "environment"))
+    shown = {**environment, "matmul_precision": settings.get("matmul_precision")}
+    shown |= {name: config[name] for name in ("created", "started") if name in config}
+    return f"{page.listing(shown)}<details><summary>settings of the engine</summary>{page.listing(settings)}</details>"
+
+
+def _object(value: JSON) -> Mapping[str, JSON]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _redo(config: Mapping[str, JSON]) -> str:
+    command = page.text(config.get("command", ""))
+    return (
+        f"<p>The same runs, or the rest of them in a directory that is not finished:</p><pre>{command}</pre>"
+        "<p>This page again from the saved results, without training:</p><pre>python -m launch.report DIRECTORY</pre>"
+        '<p>The results in Python:</p><pre>xarray.open_zarr("DIRECTORY/results.zarr")</pre>'
+    )
+
+
+def _values(values: list) -> str:
+    shown = [show(value) for value in values]
+    return ", ".join(shown if len(shown) <= 16 else [*shown[:8], "…", *shown[-2:]]) + (
+        f" ({len(shown)} values)" if len(shown) > 8 else ""
+    )

@@ -23,10 +23,10 @@ def test_a_censored_run_ranks_last():
 
 def test_strata_are_compared_inside():
     x = np.array([1.0, 2, 3, 1, 2, 3, 5, 5])
-    y = np.array([3.0, 2, 1, 30, 20, 10, 0, 1])  # falls in both; between them it rises; the third does not vary in x
+    y = np.array([3.0, 2, 1, 30, 20, 10, 40, 50])  # falls in the first two; pooled it does not; the third has one x
     strata = np.array([0, 0, 0, 1, 1, 1, 2, 2])
     assert rank_correlation(x, y, np.arange(8), strata).estimate == -1
-    assert rank_correlation(x, y, np.arange(8)).estimate > -0.6
+    assert rank_correlation(x, y, np.arange(8)).estimate > 0
 
 
 def test_no_order_no_correlation():

@@ -107,7 +107,7 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
 
 def _checksums(leaves: Mapping[str, Any]) -> dict[str, int]:
     """Returns a crc32 per leaf: a flipped bit on disk would restore silently wrong."""
-    return {name: zlib.crc32(np.ascontiguousarray(jax.device_get(leaf))) for name, leaf in leaves.items()}
+    return {name: zlib.crc32(np.ascontiguousarray(jax.device_get(leaf)).data) for name, leaf in leaves.items()}
 
 
 def _first_line(error: Exception) -> str:

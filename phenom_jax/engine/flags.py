@@ -25,7 +25,7 @@ KINDS = {
 SWITCHES = {
     "plan": (False, "print the plan and exit; nothing is trained or written"),
     "report": (True, "write the figures and report.html"),
-    "tensorboard": (True, "write tensorboard/: quantiles and counts per program, hyperparameters of every run"),
+    "tensorboard": (True, "write tensorboard/: quantiles over runs, counts, hyperparameters"),
     "retire_done": (True, "a run that meets the experiment's `done` leaves before its last step"),
 }
 LISTS = {
@@ -72,9 +72,10 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
     for name, text in preset.flags.items():
         if not given[name].present:
             given[name].parse(text)
+    sweep = _sweep(experiment, given)
     option: dict[str, Any] = {field.name: _option(field, getattr(given, field.name)) for field in _options(experiment)}
     return Command(
-        sweep=_sweep(experiment, given),
+        sweep=sweep,
         settings=Settings(
             float_type=experiment.float_type,
             schedule=Schedule(**{name: option[name] for name in Schedule.__dataclass_fields__}),
@@ -90,7 +91,7 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
         plan=given.plan,
         report=given.report,
         tensorboard=given.tensorboard,
-        tensorboard_runs=tuple(run for text in given.tensorboard_runs for run in text.split(",") if run),
+        tensorboard_runs=_chosen(sweep, given.tensorboard_runs),
         compilation_cache=Path(option["compilation_cache"]) if option["compilation_cache"] else None,
     )
 
@@ -181,6 +182,16 @@ def _sweep(experiment: Experiment, given: absl_flags.FlagValues) -> Sweep:
     texts = {name: getattr(given, name) for name in fields(experiment.hparams)}
     zips = [text for text in given.zip if text]
     return parse_sweep(experiment.hparams, {name: text for name, text in texts.items() if text is not None}, zips)
+
+
+def _chosen(sweep: Sweep, texts: Sequence[str]) -> tuple[str, ...]:
+    """Returns the run ids that the texts list."""
+    chosen = tuple(run_id for text in texts for run_id in text.split(",") if run_id)
+    known = {run.id for run in sweep.runs()} if chosen else set()
+    for run_id in chosen:
+        if run_id not in known:
+            raise InvalidValue(f"tensorboard_runs: {run_id!r} is no run of this sweep, allowed are ids as in runs.csv")
+    return chosen
 
 
 def _row(field: Field) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.results.claims import decide_all
 from phenom_jax.results.dataset import open_results
+from phenom_jax.results.tables import write_runs
 from phenom_jax.sweep.plan import describe, make_plan
 
 BAD_INPUT = 2
@@ -119,13 +120,20 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
 
 
 def _show(experiment: Experiment, command: Command, directory: RunDirectory, console: Console) -> None:
-    """Writes the report and prints the summary, the claims and where the report is."""
-    if not command.report:
-        results = experiment.summarise(open_results(directory.path / "results.zarr"))
-        show(results, experiment.claims, decide_all(experiment.claims, results), console)
-        return
-    from phenom_jax.results.report import write_report  # matplotlib need not load before training
+    """Writes what there is to look at, prints the summary and the claims, and where the report is."""
+    # these load matplotlib and tensorboardX, which training need not wait for
+    from phenom_jax.results.report import write_report
+    from phenom_jax.results.tensorboard import write_tensorboard
 
-    report = write_report(directory.path, experiment)
-    show(report.results, experiment.claims, report.decisions, console)
-    print(f"report: {report.path}")
+    report = write_report(directory.path, experiment) if command.report else None
+    if report:
+        results, decisions = report.results, report.decisions
+    else:
+        results = experiment.summarise(open_results(directory.path / "results.zarr"))
+        decisions = decide_all(experiment.claims, results)
+        write_runs(directory.path / "runs.csv", results)
+    if command.tensorboard:
+        write_tensorboard(directory.path / "tensorboard", results, command.tensorboard_runs)
+    show(results, experiment.claims, decisions, console)
+    if report:
+        print(f"report: {report.path}")

@@ -225,7 +225,7 @@ class _Choice:
 
 
 def _memory_file() -> Path | None:
-    directory = jax.config.jax_compilation_cache_dir
+    directory = jax.config.values["jax_compilation_cache_dir"]
     return Path(directory) / "layouts.json" if directory else None
 
 

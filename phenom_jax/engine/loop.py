@@ -24,7 +24,7 @@ from phenom_jax.engine.devices import Devices, all_devices
 from phenom_jax.engine.grid import Grid, measure_grid
 from phenom_jax.engine.layout import Lanes, choose
 from phenom_jax.engine.placement import busiest, dense_order, smaller
-from phenom_jax.engine.program import AXIS, DIVERGED, EMPTY, LIVE, Lane, Layout, Program, Records, stack_hps
+from phenom_jax.engine.program import AXIS, EMPTY, LIVE, Lane, Layout, Program, stack_hps
 from phenom_jax.engine.progress import Progress
 from phenom_jax.engine.recorded import recorded_variables, step_metric_names
 from phenom_jax.engine.stop import Stop
@@ -108,7 +108,9 @@ class _Handed(NamedTuple):
     """What lanes hand in at a chunk end, on the host."""
 
     run_ids: list[str]
-    records: Records
+    metrics: dict[str, np.ndarray]  # [n, P, ...] by name
+    kept: dict[str, np.ndarray]  # [n, K, ...] by path
+    kept_step: np.ndarray  # [n, K]
     status: list[str]
     step: np.ndarray
     reason: list[str]
@@ -283,16 +285,20 @@ class _BucketTraining:
         if not len(chosen):
             return None
         records, bad_step, bad = jax.device_get((lanes.records, lanes.diverged_step, lanes.diverged_metrics))
+        kept = jax.tree.leaves_with_path(records.kept)
         return _Handed(
             run_ids=[str(self.in_lane[lane]) for lane in chosen],
-            records=jax.tree.map(lambda x: x[chosen], records),
+            metrics={name: value[chosen] for name, value in records.metrics.items()},
+            kept={jax.tree_util.keystr(path, simple=True, separator="."): leaf[chosen] for path, leaf in kept},
+            kept_step=records.kept_step[chosen],
             status=[STATUS_NAMES[status[lane]] for lane in chosen],
             step=self.step[chosen],
-            reason=[self._reason(bad_step[lane], bad[lane], status[lane]) for lane in chosen],
+            reason=[self._reason(int(bad_step[lane]), int(bad[lane])) for lane in chosen],
         )
 
-    def _reason(self, step: int, bits: int, status: int) -> str:
-        if status != DIVERGED:
+    def _reason(self, step: int, bits: int) -> str:
+        """Returns why a run diverged, nothing where it did not."""
+        if not bits:
             return ""
         names = [name for i, name in enumerate(self.metric_names) if bits >> i & 1]
         return f"{' and '.join(names)} not finite at step {step}"
@@ -301,11 +307,10 @@ class _BucketTraining:
         if handed is None:
             return
         over = [i for i, status in enumerate(handed.status) if status in OVER]
-        if self.experiment.keep and over:  # first: a run is over once its row in the results says so
-            leaves = jax.tree.leaves_with_path(handed.records.kept)
-            named = {jax.tree_util.keystr(path, simple=True, separator="."): leaf[over] for path, leaf in leaves}
-            self.kept.write([handed.run_ids[i] for i in over], named, handed.records.kept_step[over])
-        self.results.write(handed.run_ids, handed.records.metrics, handed.status, handed.step, handed.reason)
+        if handed.kept and over:  # first: a run is over once its row in the results says so
+            ids = [handed.run_ids[i] for i in over]
+            self.kept.write(ids, {path: leaf[over] for path, leaf in handed.kept.items()}, handed.kept_step[over])
+        self.results.write(handed.run_ids, handed.metrics, handed.status, handed.step, handed.reason)
 
     def _report(self, handed: _Handed | None) -> None:
         known = self.results.statuses()

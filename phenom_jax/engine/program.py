@@ -103,8 +103,8 @@ class Program:
         moved = jax.jit(lambda lanes, order: jax.tree.map(lambda x: x[order], lanes), out_shardings=self.sharding)
         return moved(lanes, order)
 
-    def memory(self) -> jax.stages.CompiledMemoryStats | None:
-        """Returns the compiled chunk's memory analysis, per device, once a chunk was compiled."""
+    def memory(self) -> Any:
+        """Returns XLA's memory statistics of the compiled chunk, per device, or None before it was compiled."""
         compiled = self._compiled.get("chunk")
         return compiled.memory_analysis() if compiled else None
 
@@ -272,14 +272,14 @@ def _observe(experiment: Experiment, lanes: Lane, due: jax.Array, grid: Grid) ->
     write = jax.vmap(_write)
     for name, value in (_by_name(measured) | _by_name(lanes.latest)).items():
         metrics[name] = write(metrics[name], lanes.point, value, due)
-    if experiment.expensive:
+    if expensive := experiment.expensive:
         rare = due & (grid.expensive[lanes.point] | ending)
         names = [name for name in metrics if name not in _by_name(measured) | _by_name(lanes.latest)]
         metrics |= jax.lax.cond(
             rare.any(),
             lambda: {
                 name: write(metrics[name], lanes.point, value, rare)
-                for name, value in _by_name(jax.vmap(experiment.expensive)(lanes.state, lanes.hp)).items()
+                for name, value in _by_name(jax.vmap(expensive)(lanes.state, lanes.hp)).items()
             },
             lambda: {name: metrics[name] for name in names},
         )

@@ -162,10 +162,10 @@ class _Costs:
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((), np.result_type(type(x))), hp)
 
     def _step(self, padded: Sizes) -> float:
-        experiment, hp = self.experiment, self._hp(padded)
-        if experiment.step is None:
+        hp = self._hp(padded)
+        if (step := self.experiment.step) is None:
             return 0.0
-        return _flops(lambda state, hp: experiment.step(state, hp, jax.random.key(0)), _state(experiment, hp), hp)
+        return _flops(lambda state, hp: step(state, hp, jax.random.key(0)), _state(self.experiment, hp), hp)
 
     def _look(self, padded: Sizes) -> float:
         hp = self._hp(padded)

@@ -27,12 +27,13 @@ class Decision:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A statement with its source, worded with the rule of its verdict; `decide(results)` returns the Decision."""
+    """A statement with its source; `decide(results)` returns the Decision by the `rule`, stated before any number."""
 
     name: str
     statement: str
     source: str
     decide: Callable[[xr.Dataset], Decision]
+    rule: str = ""
 
 
 def decide_all(claims: Sequence[Claim], results: xr.Dataset) -> dict[str, Decision]:
@@ -43,7 +44,7 @@ def decide_all(claims: Sequence[Claim], results: xr.Dataset) -> dict[str, Decisi
 def write_claims(path: Path, claims: Sequence[Claim], decisions: Mapping[str, Decision]) -> None:
     """Writes the claims with their decisions as JSON; a number that is not finite becomes null."""
     entries = [
-        {"name": claim.name, "statement": claim.statement, "source": claim.source}
+        {"name": claim.name, "statement": claim.statement, "source": claim.source, "rule": claim.rule}
         | dataclasses.asdict(decisions[claim.name])
         | {"numbers": {name: _finite(number) for name, number in decisions[claim.name].numbers.items()}}
         for claim in claims

@@ -34,6 +34,11 @@ def text(value: object) -> str:
     return html.escape(str(value))
 
 
+def sentence(words: str) -> str:
+    """Returns the words with a capital first letter."""
+    return words[:1].upper() + words[1:]
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], name: str = "") -> str:
     """Returns a table of texts that scrolls sideways where it is too wide."""
     head = "".join(f"<th>{text(column)}</th>" for column in columns)
@@ -43,20 +48,22 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], name: str = "")
     )
 
 
-def claim(verdict: str, statement: str, statistic: str, source: str) -> str:
-    """Returns a row of verdict, statement, statistic and source."""
+def claim(verdict: str, statement: str, statistic: str, rule: str, source: str) -> str:
+    """Returns a row: the verdict, the statement, its statistic, the rule and the source."""
     return (
-        f'<li><span class="verdict {verdict}">{verdict}</span><div><p>{text(statement)}</p>'
-        f'<p class="statistic">{text(statistic)}</p><p class="source">{text(source)}</p></div></li>'
+        f'<li><span class="verdict {verdict}">{verdict}</span><div><p class="statement">{text(statement)}</p>'
+        f'<p class="statistic">{text(sentence(statistic))}</p>'
+        f'<p class="source">{text(" ".join(filter(None, (rule, f"[{source}]"))))}</p></div></li>'
     )
 
 
-def figure(title: str, caption: str, image: bytes, format: str) -> str:
-    """Returns a figure with the image in the page."""
+def figure(title: str, caption: str, image: bytes, format: str, inches: float) -> str:
+    """Returns a figure with the image in the page, `inches` wide; on a narrow screen it scrolls before it gets tiny."""
     kind = "image/svg+xml" if format == "svg" else "image/png"
     source = f"data:{kind};base64,{base64.b64encode(image).decode()}"
     return (
-        f'<figure><h3>{text(title)}</h3><div class="scroll plate"><img alt="{text(caption)}" src="{source}"></div>'
+        f'<figure><h3>{text(title)}</h3><div class="scroll plate"><img alt="{text(caption)}" src="{source}" '
+        f'style="width:{100 * inches:.0f}px;min-width:{60 * inches:.0f}px"></div>'
         f"<figcaption>{text(caption)}</figcaption></figure>"
     )
 
@@ -138,16 +145,17 @@ ul.claims { list-style: none; margin: 0; padding: 0; border: 1px solid var(--lin
 ul.claims li { display: grid; grid-template-columns: 112px 1fr; gap: 12px; padding: 14px 16px; }
 ul.claims li + li { border-top: 1px solid var(--line); }
 ul.claims p { margin: 0; }
+.statement { font-weight: 600; }
 .verdict { align-self: start; text-align: center; border-radius: 99px; padding: 1px 10px; font-size: 14px;
   font-weight: 650; border: 1.5px solid currentColor; }
 .holds { color: var(--holds); } .fails { color: var(--fails); } .undecided { color: var(--undecided); }
-ul.claims .statistic { margin-top: 4px; font-variant-numeric: tabular-nums; }
+ul.claims .statistic { margin: 2px 0 4px; font-variant-numeric: tabular-nums; }
 .source, figcaption, small, .hint { color: var(--soft); font-size: 14px; }
 figure { margin: 0 0 34px; }
 figcaption { max-width: 90ch; margin-top: 8px; }
 .scroll { overflow-x: auto; }
 .plate { background: #ffffff; border: 1px solid var(--line); border-radius: 10px; padding: 12px; }
-.plate img { display: block; margin: 0 auto; max-width: 100%; min-width: 560px; max-height: 720px; }
+.plate img { display: block; margin: 0 auto; max-width: 100%; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 16px 5px 0; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; white-space: normal; min-width: 5em; }
@@ -161,6 +169,7 @@ pre { background: var(--raised); border: 1px solid var(--line); border-radius: 1
 i.waiting { background: #b9c0ca; } i.running { background: #3f90da; } i.finished { background: #2f7d5b; }
 i.done { background: #58b88a; } i.diverged { background: #e0912f; } i.failed { background: #c0392b; }
 @media (max-width: 560px) { ul.claims li { grid-template-columns: 1fr; gap: 6px; } .verdict { justify-self: start; }
-  dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 8px; } header, main { padding-inline: 14px; } }
+  dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: 8px; }
+  header, main { padding-inline: 14px; } }
 @media print { nav { display: none; } section { break-inside: avoid; } }
 """

@@ -39,6 +39,7 @@ class Report(NamedTuple):
 class _Drawn(NamedTuple):
     figure: Figure
     image: bytes
+    inches: float = 0.0
     problem: str = ""
 
 
@@ -91,9 +92,9 @@ def read_config_json(directory: Path) -> dict[str, JSON]:
 def _draw(figure: Figure, results: xr.Dataset) -> _Drawn | None:
     try:
         drawing = figure.draw(results)
-        return None if drawing is None else _Drawn(figure, rendered(drawing, figure.format))
+        return None if drawing is None else _Drawn(figure, rendered(drawing, figure.format), drawing.get_figwidth())
     except Exception as error:  # one figure's error must not cost the others
-        return _Drawn(figure, b"", f"{type(error).__name__}: {error}")
+        return _Drawn(figure, b"", problem=f"{type(error).__name__}: {error}")
 
 
 def _write_figures(folder: Path, drawn: Sequence[_Drawn | None]) -> None:
@@ -121,7 +122,9 @@ def _page(
     ]
     about = inspect.getdoc(inspect.getmodule(experiment.init)) or ""
     title = experiment.name.replace("_", " ").capitalize()
-    return page.page(title, about.split("\n\n")[0].removeprefix(f"{title}: "), [s for s in sections if s.body])
+    return page.page(
+        title, page.sentence(about.split("\n\n")[0].removeprefix(f"{title}: ")), [s for s in sections if s.body]
+    )
 
 
 def _runs(results: xr.Dataset) -> str:
@@ -160,8 +163,9 @@ def _lost(results: xr.Dataset) -> str:
 
 def _claims(experiment: Experiment, decisions: Mapping[str, Decision]) -> str:
     rows = [
-        page.claim(decisions[claim.name].verdict, claim.statement, decisions[claim.name].statistic, claim.source)
+        page.claim(decision.verdict, claim.statement, decision.statistic, claim.rule, claim.source)
         for claim in experiment.claims
+        for decision in [decisions[claim.name]]
     ]
     return f'<ul class="claims">{"".join(rows)}</ul>' if rows else ""
 
@@ -169,7 +173,7 @@ def _claims(experiment: Experiment, decisions: Mapping[str, Decision]) -> str:
 def _figure(item: _Drawn) -> str:
     if item.problem:
         return f"<p><b>{page.text(item.figure.title)}</b> could not be drawn: {page.text(item.problem)}</p>"
-    return page.figure(item.figure.title, item.figure.caption, item.image, item.figure.format)
+    return page.figure(item.figure.title, item.figure.caption, item.image, item.figure.format, item.inches)
 
 
 def _cells(results: xr.Dataset) -> str:

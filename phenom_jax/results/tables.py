@@ -26,7 +26,9 @@ class Spread(NamedTuple):
     def __str__(self) -> str:
         if np.isnan(self.median):
             return ""
-        texts = ["never" if np.isinf(value) else f"{value:.4g}" for value in self]
+        texts = [
+            "never" if np.isinf(value) else f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" for value in self
+        ]
         return texts[0] if len(set(texts)) == 1 else f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 

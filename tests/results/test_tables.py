@@ -68,7 +68,8 @@ def test_cells_are_the_runs_that_differ_in_seed_alone(results):
     "spread, text",
     [
         (Spread(1.0, 1.0, 1.0), "1"),
-        (Spread(0.12345, 0.1, 0.2), "0.1235 [0.1, 0.2]"),
+        (Spread(0.12345, 0.1, 0.2), "0.123 [0.1, 0.2]"),
+        (Spread(12345.0, 99.0, 123456.7), "12345 [99, 123457]"),
         (Spread(np.inf, 3.0, np.inf), "never [3, never]"),
         (Spread(np.nan, np.nan, np.nan), ""),
     ],

@@ -1,0 +1,161 @@
+import html.parser
+import json
+
+import numpy as np
+import pytest
+from synthetic import Grok, make, with_steps
+
+from phenom_jax.experiment import Experiment
+from phenom_jax.hparams import InvalidValue
+from phenom_jax.laws.transition import first_crossing
+from phenom_jax.results.claims import Claim, Decision
+from phenom_jax.results.curves import Scale, curves
+from phenom_jax.results.figures import Figure
+from phenom_jax.results.maps import phase_diagram
+from phenom_jax.results.report import write_report
+
+
+def summarise(ds):
+    return with_steps(ds, generalisation_step=first_crossing(ds.test_accuracy.values, ds.step.values, 0.95).step)
+
+
+def draw_curves(ds):
+    return curves(ds, {"test_accuracy": "-"}, Scale("accuracy"), colour="width", panel="weight_decay")
+
+
+def draw_phases(ds):
+    return phase_diagram(ds, "generalisation_step", ("weight_decay",), ("width",), "steps")
+
+
+EXPERIMENT = Experiment(
+    "grokking",
+    Grok,
+    init=summarise,
+    step=None,
+    measure=summarise,
+    summarise=summarise,
+    figures=(
+        Figure("accuracy", "Accuracy <over> training", "A caption & more", draw_curves),
+        Figure("phases", "Phases", "When", draw_phases, format="svg"),
+        Figure("nothing", "Nothing", "Not drawn", lambda ds: None),
+        Figure("broken", "Broken figure", "Raises", lambda ds: ds["nowhere"]),
+    ),
+    claims=(
+        Claim("good", "It is so.", "A source", lambda ds: Decision("holds", "seen in 3 < 4", {"n": 3.0}), "Rule one."),
+        Claim("bad", "It raises.", "Nobody", lambda ds: ds["nowhere"]),
+    ),
+)
+CONFIG = {
+    "experiment": "grokking",
+    "command": "python -m launch.grokking --seed=0:4 > '<x>'",
+    "plan": {"runs": 24, "buckets": [{"id": "a", "runs": 12, "padded": {"width": 32}}, {"id": "b", "runs": 12}]},
+    "settings": {"matmul_precision": "highest"},
+    "environment": {"versions": {"jax": "0.10.2"}, "commit": "abc123", "modified": False, "device": "TPU v9"},
+}
+
+
+class Page(html.parser.HTMLParser):
+    """The tags left open, the sources and links, and the text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.sources, self.ids, self.links, self.words = [], [], set(), [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        named = dict(attrs)
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+        self.sources += [named["src"]] if "src" in named else []
+        self.links += [named["href"]] if "href" in named else []
+        self.ids |= {named["id"]} if "id" in named else set()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def directory(tmp_path, config=None, **options):
+    tmp_path.mkdir(exist_ok=True)
+    make(tmp_path / "results.zarr", **options)
+    (tmp_path / "config.json").write_text(json.dumps(config or CONFIG))
+    return tmp_path
+
+
+def test_report_is_whole_and_self_contained(tmp_path):
+    report = write_report(directory(tmp_path), EXPERIMENT)
+    text = report.path.read_text()
+    page = Page(text)
+    words = " ".join(page.words)
+    assert not page.open
+    assert len(page.sources) == 2 and all(source.startswith("data:image/") for source in page.sources)
+    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links) and len(page.links) == 7
+    assert "http" not in text.replace("http://www.w3.org", "") and "@import" not in text and "<script" not in text
+    for expected in (
+        "Accuracy <over> training", "A caption & more", "It is so.", "Seen in 3 < 4", "Rule one. [A source]",
+        "Could not be computed: KeyError", "could not be drawn: KeyError", "abc123", "TPU v9", "highest",
+        "python -m launch.grokking --seed=0:4 > '<x>'", "width 32", "weight decay", "0, 0.3, 1",
+    ):  # fmt: skip
+        assert expected in words, expected
+    assert "Nothing" not in words and "What follows is of" not in words
+    assert report.decisions["good"].verdict == "holds" and report.decisions["bad"].verdict == "undecided"
+    assert "generalisation_step" in report.results
+
+
+def test_files_beside_the_report(tmp_path):
+    write_report(directory(tmp_path), EXPERIMENT)
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["accuracy.png", "phases.svg"]
+    assert [claim["verdict"] for claim in json.loads((tmp_path / "claims.json").read_text())] == ["holds", "undecided"]
+    assert len((tmp_path / "runs.csv").read_text().splitlines()) == 25
+    assert not list(tmp_path.rglob("*.new"))
+
+
+def test_report_of_a_sweep_that_still_runs(tmp_path):
+    def statuses(row, status):
+        return {0: "diverged", 1: "running"}.get(row, "waiting" if row < 12 else status)
+
+    report = write_report(directory(tmp_path, statuses=statuses), EXPERIMENT)
+    words = " ".join(Page(report.path.read_text()).words)
+    assert "What follows is of the 13 of 24 runs that are over." in words
+    assert "1 runs diverged or failed" in words and "train_loss is nan" in words
+    before = write_report(tmp_path, EXPERIMENT).path.read_bytes()
+    assert write_report(tmp_path, EXPERIMENT).path.read_bytes() == before
+
+
+def test_report_before_any_run_is_over(tmp_path):
+    report = write_report(directory(tmp_path, statuses=lambda row, status: "waiting"), EXPERIMENT)
+    assert "What follows is of the 0 of 24 runs" in report.path.read_text()
+
+
+def test_report_of_one_run_and_of_many_cells(tmp_path):
+    one = directory(tmp_path / "one", seed=(0,), weight_decay=(1.0,), width=(64,))
+    assert not Page(write_report(one, EXPERIMENT).path.read_text()).open
+    many = directory(tmp_path / "many", seed=(0,), weight_decay=np.linspace(0, 1, 201).tolist())
+    text = write_report(many, EXPERIMENT).path.read_text()
+    assert "The first 300 of 402 cells." in text and len(text) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        (None, "holds no readable config.json"),
+        ("{", "holds no readable config.json"),
+        ("[1]", "names no experiment"),
+        ('{"experiment": "parity"}', "is of 'parity', not of 'grokking'"),
+        ('{"experiment": "grokking"}', "holds no results.zarr yet"),
+    ],
+)
+def test_foreign_directories_are_refused_and_left_alone(tmp_path, config, message):
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InvalidValue, match=message) as caught:
+        write_report(tmp_path, EXPERIMENT)
+    assert "\n" not in str(caught.value) and sorted(tmp_path.iterdir()) == before
+
+
+def test_a_missing_directory_is_refused(tmp_path):
+    with pytest.raises(InvalidValue, match="is not a directory"):
+        write_report(tmp_path / "nowhere", EXPERIMENT)

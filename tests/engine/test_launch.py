@@ -114,6 +114,7 @@ BAD = {
     "--devices=two": "devices: 'two' is not an integer",
     "--resolution=0": "resolution: 0 is not at least 1",
     "--checkpoint_seconds=nan": "checkpoint_seconds: nan is not a finite number",
+    "--tensorboard_runs=0123456789abcdef": "tensorboard_runs: '0123456789abcdef' is no run of this sweep",
     "--flagfile=missing": "missing",
 }
 
@@ -225,10 +226,24 @@ def test_a_command_trains_and_the_same_command_trains_nothing_more(run):
 
 
 def test_the_report_is_written_and_named(run):
-    code, out, _ = run("--seed=0:3", "--out=here", "--notensorboard")
+    chosen = parse(descent, ["--seed=0:3"]).sweep.runs()[1].id
+    code, out, _ = run("--seed=0:3", "--out=here", f"--tensorboard_runs={chosen}")
     assert code == 0
     assert out.splitlines()[-1] == f"report: {Path('here/report.html').absolute()}"
     assert "descent" in Path("here/report.html").read_text()
+    assert any(path.is_file() for path in Path(f"here/tensorboard/runs/{chosen}").rglob("*"))
+    assert len(Path("here/runs.csv").read_text().splitlines()) == 4
+
+
+def test_without_a_report_there_is_still_a_row_per_run(run):
+    run("--seed=0:3", "--out=here", "--noreport", "--notensorboard")
+    assert {path.name for path in Path("here").iterdir()} == {
+        "config.json",
+        "lock",
+        "results.zarr",
+        "runs.csv",
+        "checkpoints",
+    }
     assert len(Path("here/runs.csv").read_text().splitlines()) == 4
 
 

@@ -20,7 +20,7 @@ from phenom_jax.experiment import Experiment, Preset, Quantity, Schedule
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
 from phenom_jax.measures.accuracy import correct, cross_entropy, mean_over, softmax_collapse
 from phenom_jax.measures.fourier import excluded_loss, gini, key_frequencies, restricted_loss, spectrum
-from phenom_jax.measures.norms import squared_norms
+from phenom_jax.measures.norms import squared_norms, tensor_names
 from phenom_jax.models.mlp import EmbeddingMLP, OneHotMLP
 from phenom_jax.models.transformer import NandaTransformer, PowerDecoder
 from phenom_jax.optim import OPTIMIZERS, advance, grokfast, start
@@ -29,6 +29,7 @@ from phenom_jax.tasks.modular import NEED_PRIME, Operation, Split, is_prime, pai
 
 PERCEPTRONS = {"mlp": OneHotMLP, "embedding_mlp": EmbeddingMLP}
 TRANSFORMERS = {"nanda": NandaTransformer, "power": PowerDecoder}
+LAYOUT = ("model", "hidden_layers", "biases")  # what decides which tensors a model has
 MEMORISED, GENERALISED, FOR_GOOD = 0.99, 0.95, 0.99
 
 
@@ -204,20 +205,25 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
 
     `memorisation_step` is the first measured step with at least 99 % train accuracy, `generalisation_step` with at
     least 95 % test accuracy; `*_after` is the measured step before, so that the true step lies in (after, step].
-    `generalisation_delay` is the difference of the two steps.
+    `generalisation_delay` is the difference of the two steps. Frequencies are numbered from 1, and tensors named if all
+    runs have the same.
     """
     memorised, memorised_after = _first_step(results["train_accuracy"], MEMORISED)
     generalised, generalised_after = _first_step(results["test_accuracy"], GENERALISED)
-    described = {
+    steps = {
         "memorisation_step": (memorised, "first step with 99 % train accuracy"),
         "memorisation_after": (memorised_after, "measured step before memorisation"),
         "generalisation_step": (generalised, "first step with 95 % test accuracy"),
         "generalisation_after": (generalised_after, "measured step before generalisation"),
         "generalisation_delay": (generalised - memorised, "steps from memorisation to generalisation"),
     }
-    for name, (values, meaning) in described.items():
-        results[name] = values.assign_attrs(long_name=meaning, units="steps")
-    return results.assign_coords(frequency=1 + np.arange(results.sizes["frequency"]))
+    summary = {name: values.assign_attrs(long_name=said, units="steps") for name, (values, said) in steps.items()}
+    labels: dict[str, object] = {"frequency": 1 + np.arange(results.sizes["frequency"])}
+    layouts = set(zip(*(results[name].values.tolist() for name in LAYOUT)))
+    if len(layouts) == 1:
+        hp = Grokking(**dict(zip(LAYOUT, layouts.pop())))
+        labels["tensor"] = tensor_names(jax.eval_shape(make_model, hp))
+    return results.assign(summary).assign_coords(labels)
 
 
 def _first_step(accuracy: xr.DataArray, threshold: float) -> tuple[xr.DataArray, xr.DataArray]:

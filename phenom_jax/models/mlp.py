@@ -47,12 +47,12 @@ class OneHotMLP(nnx.Module):
 
     def __call__(self, pairs_Nx2: jax.Array) -> jax.Array:
         """Returns logits float[N, classes] of int pairs [N, 2]."""
-        left_TxW, right_TxW = jnp.split(self.layers[0].weight[...], 2)
+        left_TxW, right_TxW = jnp.split(self.layers[0].weight[...].T, 2)
         return _answer(left_TxW, right_TxW, self.layers, self.activation, pairs_Nx2)
 
     def embedding(self) -> jax.Array:
         """Returns float[tokens, 2 width]: what each token adds to the first hidden layer as a and as b."""
-        return jnp.concatenate(jnp.split(self.layers[0].weight[...], 2), axis=1)
+        return jnp.concatenate(jnp.split(self.layers[0].weight[...].T, 2), axis=1)
 
 
 class EmbeddingMLP(nnx.Module):
@@ -88,7 +88,7 @@ class EmbeddingMLP(nnx.Module):
 
     def __call__(self, pairs_Nx2: jax.Array) -> jax.Array:
         """Returns logits float[N, classes] of int pairs [N, 2]."""
-        left_DxW, right_DxW = jnp.split(self.layers[0].weight[...], 2)
+        left_DxW, right_DxW = jnp.split(self.layers[0].weight[...].T, 2)
         embedded_TxD = self.embedded[...]
         return _answer(embedded_TxD @ left_DxW, embedded_TxD @ right_DxW, self.layers, self.activation, pairs_Nx2)
 

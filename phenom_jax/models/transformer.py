@@ -25,8 +25,8 @@ class NandaTransformer(nnx.Module):
     """One layer on the tokens `a b =`, no LayerNorm, learned positions, untied unembedding.
 
     Nanda et al. 2023, arXiv:2301.05217, section 3.
-    Every matrix starts as N(0, 1 / d_model) times `init_scale`, every bias at zero. With no normalisation between them,
-    neighbouring matrices are multiplied with each other before they meet the questions.
+    Every matrix is [units, fan_in] and starts as N(0, 1 / d_model) times `init_scale`, every bias at zero. With no
+    normalisation between them, neighbouring matrices are multiplied with each other before they meet the questions.
 
     Args:
       key: typed PRNG key.
@@ -54,16 +54,16 @@ class NandaTransformer(nnx.Module):
         keys = iter(jax.random.split(key, 9))
         stream = exactly(d_model)
 
-        def matrix(fan_in: Size, units: Size) -> nnx.Param:
-            return gaussian(next(keys), fan_in, units, init_scale / np.sqrt(d_model))
+        def matrix(rows: Size, columns: Size) -> nnx.Param:
+            return gaussian(next(keys), rows, columns, init_scale / np.sqrt(d_model))
 
         self.heads, self.activation = heads, activation
         self.embed = matrix(exactly(tokens + 1), stream)
         self.positions = matrix(exactly(3), stream)
         self.query, self.key, self.value, self.output = (matrix(stream, stream) for _ in range(4))
-        self.into, self.into_bias = matrix(stream, width), nnx.Param(jnp.zeros(width.padded))
-        self.out_of, self.out_bias = matrix(width, stream), nnx.Param(jnp.zeros(d_model))
-        self.unembed = matrix(stream, exactly(classes))
+        self.into, self.into_bias = matrix(width, stream), nnx.Param(jnp.zeros(width.padded))
+        self.out_of, self.out_bias = matrix(stream, width), nnx.Param(jnp.zeros(d_model))
+        self.unembed = matrix(exactly(classes), stream)
 
     def __call__(self, pairs_Nx2: jax.Array) -> jax.Array:
         """Returns logits float[N, classes] of int pairs [N, 2]."""
@@ -80,14 +80,14 @@ class NandaTransformer(nnx.Module):
             [project(rows, self.value, self.heads) for rows in stream],
             pairs_Nx2,
         ).values
-        output_DxD, into_DxW, unembed_DxC = self.output[...], self.into[...], self.unembed[...]
+        output_DxD, into_WxD, unembed_CxD = self.output[...], self.into[...], self.unembed[...]
         hidden_NxW = ACTIVATIONS[self.activation](
-            mixed_NxD @ (output_DxD @ into_DxW) + (equals_1xD @ into_DxW + self.into_bias[None, :])
+            mixed_NxD @ (into_WxD @ output_DxD).T + (equals_1xD @ into_WxD.T + self.into_bias[None, :])
         )
         return (
-            mixed_NxD @ (output_DxD @ unembed_DxC)
-            + hidden_NxW @ (self.out_of[...] @ unembed_DxC)
-            + (equals_1xD + self.out_bias[None, :]) @ unembed_DxC
+            mixed_NxD @ (unembed_CxD @ output_DxD).T
+            + hidden_NxW @ (unembed_CxD @ self.out_of[...]).T
+            + (equals_1xD + self.out_bias[None, :]) @ unembed_CxD.T
         )
 
     def embedding(self) -> jax.Array:
@@ -223,8 +223,8 @@ def spread(rows: Rows, of: Operands, pairs_Nx2: jax.Array) -> jax.Array:
 
 
 def project(rows: Rows, weight: nnx.Param, heads: int) -> Rows:
-    """Returns the values times a matrix, the last axis cut into heads: [R, heads, d_head]."""
-    projected = rows.values @ weight[...]
+    """Returns the values times a matrix [units, fan_in], the last axis cut into heads: [R, heads, d_head]."""
+    projected = rows.values @ weight[...].T
     return Rows(projected.reshape(len(projected), heads, -1), rows.of)
 
 

@@ -164,8 +164,14 @@ def test_summary_finds_the_first_measured_steps():
             "train_accuracy": (("run", "step"), [[0.1, nan, 0.99, 1.0, 1.0], [0.1, nan, 0.2, 0.3, 0.4]]),
             "test_accuracy": (("run", "step"), [[0.0, nan, 0.2, 0.95, 0.9], [0.96, nan, nan, nan, nan]]),
             "fourier_spectrum": (("run", "step", "frequency"), np.zeros((2, 5, 3))),
+            "tensor_norms": (("run", "step", "tensor"), np.zeros((2, 5, 2))),
         },
-        coords={"step": [0, 10, 20, 30, 40]},
+        coords={
+            "step": [0, 10, 20, 30, 40],
+            "model": ("run", ["mlp", "mlp"]),
+            "hidden_layers": ("run", [1, 1]),
+            "biases": ("run", [False, False]),
+        },
     )
     summary = summarise(results)
     expected = {
@@ -179,6 +185,9 @@ def test_summary_finds_the_first_measured_steps():
         np.testing.assert_array_equal(summary[name], values)
         assert summary[name].attrs["units"] == "steps"
     assert summary["frequency"].values.tolist() == [1, 2, 3]
+    assert summary["tensor"].values.tolist() == ["layers.0.weight", "layers.1.weight"]
+    mixed = summarise(results.assign_coords(model=("run", ["mlp", "nanda"])))
+    assert "tensor" not in mixed.coords
 
 
 def test_presets_parse():

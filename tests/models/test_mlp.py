@@ -27,7 +27,7 @@ def plain(model, pairs_Nx2):
     x = jnp.concatenate(operands, axis=1)
     for depth, layer in enumerate(model.layers):
         x = x if depth == 0 else ACTIVATIONS[model.activation](x)
-        x = x @ layer.weight[...]
+        x = x @ layer.weight[...].T
         x = x if layer.bias is None else x + layer.bias[...][None]
     return x
 
@@ -73,7 +73,7 @@ def test_initial_weights_are_uniform_within_one_over_root_fan_in_times_the_scale
     model = make(OneHotMLP, width=Size(400, 512), hidden_layers=2, biases=True, init_scale=3.0)
     for layer, fan_in in zip(model.layers, (2 * TOKENS, 400, 400)):
         bound = 3 / np.sqrt(fan_in)
-        drawn = np.asarray(layer.weight[...])[:fan_in, :400]
+        drawn = np.asarray(layer.weight[...])[:400, :fan_in]
         assert np.abs(drawn).max() <= bound
         np.testing.assert_allclose(drawn.var(), bound**2 / 3, rtol=0.05)
         assert abs(drawn.mean()) < 4 * bound / np.sqrt(3 * drawn.size)
@@ -82,7 +82,7 @@ def test_initial_weights_are_uniform_within_one_over_root_fan_in_times_the_scale
 
 def test_embedding_has_one_row_per_token():
     model = make(OneHotMLP)
-    first_2TxW = np.asarray(model.layers[0].weight[...])
+    first_2TxW = np.asarray(model.layers[0].weight[...]).T
     np.testing.assert_array_equal(model.embedding(), np.hstack([first_2TxW[:TOKENS], first_2TxW[TOKENS:]]))
     assert make(EmbeddingMLP).embedding().shape == (TOKENS, 128)
 

@@ -23,20 +23,20 @@ def make(kind, **options):
 def attention(x_NxLxD, query, key, value, output):
     """Returns causal multi-head attention of every position."""
     examples, length, _ = x_NxLxD.shape
-    q, k, v = ((x_NxLxD @ weight[...]).reshape(examples, length, HEADS, -1) for weight in (query, key, value))
+    q, k, v = ((x_NxLxD @ weight[...].T).reshape(examples, length, HEADS, -1) for weight in (query, key, value))
     scores = jnp.einsum("nqhd,nkhd->nhqk", q, k) / jnp.sqrt(D / HEADS)
     causal = jnp.tril(jnp.ones((length, length), bool))[None, None]
     weights = jax.nn.softmax(jnp.where(causal, scores, -jnp.inf), axis=-1)
-    return jnp.einsum("nhqk,nkhd->nqhd", weights, v).reshape(examples, length, D) @ output[...]
+    return jnp.einsum("nhqk,nkhd->nqhd", weights, v).reshape(examples, length, D) @ output[...].T
 
 
 def plain_nanda(model, pairs_Nx2):
     tokens_Nx3 = jnp.concatenate([pairs_Nx2, jnp.full((len(pairs_Nx2), 1), TOKENS)], axis=1)
     x = model.embed[...][tokens_Nx3] + model.positions[...][None]
     x = x + attention(x, model.query, model.key, model.value, model.output)
-    hidden = ACTIVATIONS[model.activation](x @ model.into[...] + model.into_bias[...][None, None])
-    x = x + hidden @ model.out_of[...] + model.out_bias[...][None, None]
-    return (x @ model.unembed[...])[:, -1]
+    hidden = ACTIVATIONS[model.activation](x @ model.into[...].T + model.into_bias[...][None, None])
+    x = x + hidden @ model.out_of[...].T + model.out_bias[...][None, None]
+    return (x @ model.unembed[...].T)[:, -1]
 
 
 def plain_power(model, pairs_Nx2):
@@ -46,9 +46,9 @@ def plain_power(model, pairs_Nx2):
     for layer in model.layers:
         weights = (layer.query.weight, layer.key.weight, layer.value.weight, layer.output.weight)
         x = normalise(x + attention(x, *weights), layer.norms[0])
-        hidden = ACTIVATIONS[layer.activation](x @ layer.into.weight[...])
-        x = normalise(x + hidden @ layer.out_of.weight[...], layer.norms[1])
-    return x[:, -1] @ model.unembed.weight[...]
+        hidden = ACTIVATIONS[layer.activation](x @ layer.into.weight[...].T)
+        x = normalise(x + hidden @ layer.out_of.weight[...].T, layer.norms[1])
+    return x[:, -1] @ model.unembed.weight[...].T
 
 
 def normalise(x, norm):

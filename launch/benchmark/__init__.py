@@ -1,0 +1,1 @@
+"""Benchmarks against PyTorch and against ourselves. `python -m launch.benchmark` runs them."""

@@ -1,0 +1,122 @@
+"""Runs the benchmarks: ours, the peer's, the ratio.
+
+python -m launch.benchmark                                  all of them, about five minutes on two CPU cores
+python -m launch.benchmark --only=grokking_mlp --json=benchmark.json
+
+Measures on a quiet machine: every comparison takes turns and the best of each side, but PyTorch's threads suffer more
+from neighbours than JAX's. PyTorch is needed for three of them: pip install '.[bench]'
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import jax
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from launch.benchmark.comparison import Comparison
+from launch.benchmark.costs import overhead, start_seconds
+from launch.benchmark.perceptron import grokking_mlp
+from launch.benchmark.small import parity_mlp, parity_vmap
+from launch.benchmark.sweeps import many_runs, mixed_widths
+from phenom_jax.engine.config import Settings
+from phenom_jax.engine.devices import Devices, all_devices
+from phenom_jax.engine.launch import BAD_INPUT, FILE_WIDTH, start_jax
+from phenom_jax.engine.program import AXIS
+from phenom_jax.hparams import InvalidValue
+from phenom_jax.sweep.axes import nearest
+
+BENCHMARKS: dict[str, Callable[[Devices], Iterator[Comparison]]] = {
+    "grokking_mlp": grokking_mlp,
+    "parity_mlp": parity_mlp,
+    "parity_vmap": parity_vmap,
+    "mixed_widths": mixed_widths,
+    "many_runs": many_runs,
+    "overhead": overhead,
+    "start_seconds": start_seconds,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code: 0, or 2 for bad input."""
+    values = flags.FlagValues()
+    flags.DEFINE_list("only", list(BENCHMARKS), f"which benchmarks, of {', '.join(BENCHMARKS)}", flag_values=values)
+    flags.DEFINE_string("json", None, "a file to write the numbers to", flag_values=values)
+    flags.DEFINE_bool("help", False, "what this does", flag_values=values)
+    try:
+        words = values(["", *arguments])[1:]
+        for name in values.only:
+            if name not in BENCHMARKS:
+                raise InvalidValue(f"only: {name!r} is not one of {', '.join(BENCHMARKS)}{nearest(name, BENCHMARKS)}")
+        if words:
+            raise InvalidValue(f"{words[0]}: a stray word, allowed are flags --name=value")
+    except (flags.Error, InvalidValue) as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    if values.help:
+        print(f"{__doc__}\n{values.main_module_help()}")
+        return 0
+    with tempfile.TemporaryDirectory() as cache:  # layouts are probed here and now
+        start_jax(Settings(), Path(cache))
+        found = list(run(values.only, all_devices(AXIS)))
+    show(found, Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH))
+    if values.json:
+        Path(values.json).write_text(json.dumps(as_json(found), indent=1) + "\n")
+    return 0
+
+
+def run(names: Sequence[str], devices: Devices) -> Iterator[Comparison]:
+    """Yields the comparisons of these benchmarks; those whose peer is not installed are named and left out."""
+    for name in names:
+        try:
+            for comparison in BENCHMARKS[name](devices):
+                print(f"{comparison.name}: {comparison.ours:.4g} {comparison.unit}", flush=True)
+                yield comparison
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            print(f"{name}: left out, PyTorch is not installed: pip install '.[bench]'", flush=True)
+
+
+def show(comparisons: Sequence[Comparison], console: Console) -> None:
+    """Prints the comparisons as a table."""
+    table = Table(title=machine())
+    for heading in ("benchmark", "ours", "peer", "ratio", "target", "unit", "peer is"):
+        table.add_column(heading, justify="right" if heading in ("ours", "peer", "ratio", "target") else "left")
+    for item in comparisons:
+        peer = "" if item.peer is None else f"{item.peer:,.4g}"
+        ratio = "" if item.ratio is None else f"{item.ratio:.2f}"
+        table.add_row(item.name, f"{item.ours:,.4g}", peer, ratio, item.target, item.unit, item.note)
+    console.print(table)
+
+
+def as_json(comparisons: Sequence[Comparison]) -> list[dict[str, object]]:
+    """Returns what `--json` writes: per comparison its numbers and where they were measured."""
+    return [item._asdict() | {"ratio": item.ratio, "machine": machine()} for item in comparisons]
+
+
+def machine() -> str:
+    """Returns in a line what the numbers were measured on."""
+    devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+    load = os.getloadavg()[0]
+    return f"{_processor()}, {os.cpu_count()} cores, JAX {jax.__version__} on {devices}, load {load:.1f}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,78 @@
+"""Sparse parity with a model so small that overhead decides: perceptron 30-100-1, fresh batches of 32, hinge loss, SGD.
+
+The task of Barak et al. 2022 (arXiv:2207.08799): the label is the product of a few of the ±1 inputs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from phenom_jax.experiment import Experiment, Schedule
+from phenom_jax.hparams import hparams, size, static, swept
+from phenom_jax.models.layers import Dense
+from phenom_jax.sizes import Size, exactly
+
+TEST_KEY, TEST_EXAMPLES = 7, 256
+
+
+@hparams
+class Parity:
+    seed: int = swept(0, "initial weights and data")
+    steps: int = swept(100_000, "SGD steps", at_least=0)
+    learning_rate: float = swept(0.1, "step size", above=0)
+    width: Size = size(100, "hidden units")
+    inputs: int = static(30, "±1 inputs", at_least=1, at_most=32)
+    degree: int = static(3, "inputs that decide the label", at_least=1)
+    batch: int = static(32, "examples of a step", at_least=1)
+
+
+class State(NamedTuple):
+    layers: tuple[Dense, Dense]
+
+
+class StepMetrics(NamedTuple):
+    loss: jax.Array
+
+
+class Measures(NamedTuple):
+    accuracy: jax.Array
+
+
+def init(hp: Parity) -> State:
+    keys = jax.random.split(jax.random.key(hp.seed))
+    hidden = Dense(keys[0], exactly(hp.inputs), hp.width, bias=True)
+    return State((hidden, Dense(keys[1], hp.width, exactly(1), bias=True)))
+
+
+def step(state: State, hp: Parity, key: jax.Array) -> tuple[State, StepMetrics]:
+    loss, gradients = jax.value_and_grad(_hinge)(state.layers, *draw(key, hp.batch, hp))
+    layers = jax.tree.map(lambda weight, gradient: weight - hp.learning_rate * gradient, state.layers, gradients)
+    return State(layers), StepMetrics(loss)
+
+
+def measure(state: State, hp: Parity) -> Measures:
+    inputs_BxI, labels_B = draw(jax.random.key(TEST_KEY), TEST_EXAMPLES, hp)
+    return Measures((_outputs(state.layers, inputs_BxI) * labels_B > 0).mean())
+
+
+def draw(key: jax.Array, examples: int, hp: Parity) -> tuple[jax.Array, jax.Array]:
+    """Returns ±1 inputs [examples, inputs], one random word per example, and their labels [examples]."""
+    words_B = jax.random.bits(key, (examples,), jnp.uint32)
+    bits_BxI = (words_B[:, None] >> jnp.arange(hp.inputs, dtype=jnp.uint32)[None, :]) & 1
+    inputs_BxI = 2.0 * bits_BxI.astype(jnp.float32) - 1
+    return inputs_BxI, inputs_BxI[:, : hp.degree].prod(1)
+
+
+def _hinge(layers: tuple[Dense, Dense], inputs_BxI: jax.Array, labels_B: jax.Array) -> jax.Array:
+    return jax.nn.relu(1 - labels_B * _outputs(layers, inputs_BxI)).mean()
+
+
+def _outputs(layers: tuple[Dense, Dense], inputs_BxI: jax.Array) -> jax.Array:
+    hidden, readout = layers
+    return readout(jax.nn.relu(hidden(inputs_BxI)))[:, 0]
+
+
+experiment = Experiment("parity", Parity, init, step, measure, schedule=Schedule(resolution=100, points=20))

@@ -54,7 +54,7 @@ def _accelerated(values: np.ndarray, estimate: float, left_out: np.ndarray) -> t
     # with few groups many resamples equal the estimate, up to the rounding of another order of summation
     equal = np.isclose(values, estimate, rtol=1e-9, atol=0)
     below = np.mean(~equal & (values < estimate)) + np.mean(equal) / 2
-    influence = left_out.mean() - left_out
+    influence = left_out.mean() - left_out if np.isfinite(left_out).all() else np.zeros(1)
     spread = np.sum(influence**2) ** 1.5
     if 0 < below < 1 and spread > 0:
         bias, acceleration = stats.norm.ppf(below), np.sum(influence**3) / (6 * spread)

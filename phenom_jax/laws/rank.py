@@ -31,9 +31,9 @@ def rank_correlation(
       groups_N: labels of the rows that are drawn together (seeds).
       strata_N: labels of the settings inside which rows are compared (widths); None for one.
     """
-    y_N = np.where(np.isnan(y_N), np.inf, y_N)
-    strata_N = np.zeros(len(x_N)) if strata_N is None else strata_N
-    return bootstrap(lambda rows: _inside(x_N[rows], y_N[rows], strata_N[rows]), groups_N)
+    strata_N = np.unique(np.zeros(len(x_N)) if strata_N is None else strata_N, return_inverse=True)[1]
+    x_keys_N, y_keys_N = _keys(x_N, strata_N), _keys(np.where(np.isnan(y_N), np.inf, y_N), strata_N)
+    return bootstrap(lambda rows: _correlation(x_keys_N[rows], y_keys_N[rows], strata_N[rows]), groups_N)
 
 
 def sign_test(differences: np.ndarray) -> SignTest:
@@ -44,15 +44,25 @@ def sign_test(differences: np.ndarray) -> SignTest:
     return SignTest(positive, len(used), float(p_value))
 
 
-def _inside(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> float:
-    parts = [strata == stratum for stratum in np.unique(strata)]
-    values = np.array([_spearman(x[part], y[part]) for part in parts])
-    weights = np.where(np.isfinite(values), [part.sum() for part in parts], 0)
-    return float(np.nansum(values * weights) / weights.sum()) if weights.any() else np.nan
+def _keys(values: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """Returns integers in the order of the values inside each stratum, equal where they are equal."""
+    codes = np.unique(values, return_inverse=True)[1]
+    return np.unique(strata * (codes.max(initial=0) + 1) + codes, return_inverse=True)[1]
 
 
-def _spearman(x: np.ndarray, y: np.ndarray) -> float:
-    x_ranks, y_ranks = stats.rankdata(x), stats.rankdata(y)
-    x_ranks, y_ranks = x_ranks - x_ranks.mean(), y_ranks - y_ranks.mean()
-    norm = np.sqrt((x_ranks**2).sum() * (y_ranks**2).sum())
-    return float((x_ranks * y_ranks).sum() / norm) if norm > 0 else np.nan
+def _correlation(x_keys: np.ndarray, y_keys: np.ndarray, strata: np.ndarray) -> float:
+    counts = np.bincount(strata)
+    x, y = (
+        ranks - (np.bincount(strata, ranks) / np.maximum(counts, 1))[strata] for ranks in map(_ranks, (x_keys, y_keys))
+    )
+    norms = np.sqrt(np.bincount(strata, x**2) * np.bincount(strata, y**2))
+    weights = np.where(norms > 0, counts, 0)
+    if not weights.any():
+        return np.nan
+    return float(np.average(np.bincount(strata, x * y) / np.where(norms > 0, norms, 1), weights=weights))
+
+
+def _ranks(keys: np.ndarray) -> np.ndarray:
+    """Returns average ranks, ties sharing theirs, counted through all strata: inside one they differ by a constant."""
+    counts = np.bincount(keys)
+    return (np.cumsum(counts) - (counts - 1) / 2)[keys]

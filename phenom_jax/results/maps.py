@@ -79,7 +79,8 @@ def spectrum(results: xr.Dataset, name: str, label: str, at: At | None = None) -
     with style():
         figure = _blank(11, 4.2)
         left, right = figure.subplots(1, 2)
-        borders = np.arange(values_NxPxF.shape[2] + 1) + 0.5  # the first frequency is 1
+        first = held[name].get_index(held[name].dims[2])[0]
+        borders = np.arange(values_NxPxF.shape[2] + 1) + first - 0.5
         _heat(left, _edges(steps), borders, values_NxPxF[best][measured_NxP[best]].T, top)
         log_steps(left, steps)
         left.set_xlabel("training step")

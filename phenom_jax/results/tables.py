@@ -63,7 +63,8 @@ def cells(results: xr.Dataset) -> list[Cell]:
     """
     final, codes, axes = final_values(results), cell_codes(results), cell_axes(results)
     lower_ends = {f"{str(name).removesuffix('_step')}_after" for name in final.data_vars if str(name).endswith("_step")}
-    shown = [name for name in final.data_vars if name not in lower_ends]
+    shown = {str(name): array.values for name, array in final.data_vars.items() if name not in lower_ends}
+    per_run = {str(name) for name, array in results.data_vars.items() if array.dims == ("run",)}
     found = []
     for code in range(codes.max(initial=-1) + 1):
         rows = np.flatnonzero(codes == code)
@@ -72,7 +73,7 @@ def cells(results: xr.Dataset) -> list[Cell]:
             Cell(
                 {axis: results[axis].values[rows[0]].item() for axis in axes},
                 dict(Counter(results["status"].values[rows].tolist())),
-                {str(name): _spread(final[name].values[over], name in _per_run(results)) for name in shown},
+                {name: _spread(values[over], never=name in per_run) for name, values in shown.items()},
             )
         )
     return found
@@ -83,10 +84,6 @@ def _last(array: xr.DataArray) -> xr.DataArray:
     measured = ~np.isnan(array.values)
     backwards = measured[:, ::-1].argmax(1)
     return xr.DataArray(np.where(measured.any(1), measured.shape[1] - 1 - backwards, 0), dims="run")
-
-
-def _per_run(results: xr.Dataset) -> set[str]:
-    return {str(name) for name, array in results.data_vars.items() if array.dims == ("run",)}
 
 
 def _spread(values: np.ndarray, never: bool) -> Spread:

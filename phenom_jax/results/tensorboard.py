@@ -6,6 +6,7 @@ the sweep, and all together where cells are many.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -89,6 +90,7 @@ def _write_hparams(folder: Path, results: xr.Dataset) -> None:
     """Writes every hyperparameter and last measured value, the same keys for every run: others would never show."""
     final = final_values(results)
     names = hyperparameters(results)
+    logging.getLogger("tensorboardX.x2num").disabled = True  # it warns of every NaN; here NaN says "never"
     with _writer(folder) as writer:
         for row, run_id in enumerate(results["run_id"].values[:_MOST_HPARAMS].tolist()):
             values = {name: results[name].values[row].item() for name in names}

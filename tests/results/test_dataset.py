@@ -211,17 +211,18 @@ def test_a_row_marked_finished_is_whole_after_kill_9(tmp_path):
         from test_dataset import open_toy, records, sweep
         runs = sweep(seeds=50)
         results = open_toy(Path(sys.argv[1]), runs)
-        print("ready", flush=True)
         for start in range(0, len(runs), 2):
             some = [runs[start], runs[-1 - start]]
             results.write([r.id for r in some], records(some), ["finished"] * 2, np.full(2, 10), [""] * 2)
             results.flush()
+            print(start, flush=True)
     """)
     child = subprocess.Popen(
         [sys.executable, "-c", program, tmp_path / "r", os.path.dirname(__file__)], stdout=subprocess.PIPE, text=True
     )
-    assert child.stdout is not None and child.stdout.readline() == "ready\n"
-    time.sleep(0.4)
+    assert child.stdout is not None
+    for _ in range(5):
+        assert child.stdout.readline()
     child.send_signal(signal.SIGKILL)
     child.communicate()
     runs = sweep(seeds=50)

@@ -235,8 +235,24 @@ def _first_step(accuracy: xr.DataArray, threshold: float) -> tuple[xr.DataArray,
 PRESETS = {
     "": Preset(
         help="Addition mod 59, one hidden layer: 4 seeds x weight decay 0, 0.3, 1 x width 32, 128, about two minutes "
-        "on two cores. Width 128 generalises at weight decay 1 by step 1200, at 0.3 by 2800, without it never.",
+        "on two cores. Run to its end: width 128 generalises at weight decay 1 by step 1100, at 0.3 about step 2800, "
+        "without it never; width 32 never.",
         flags={"seed": "0:4", "weight_decay": "0,0.3,1", "width": "32,128"},
+    ),
+    "transformer": Preset(
+        help="Nanda's transformer made quick: addition mod 59, half the pairs, 256 hidden units, 2 seeds with and "
+        "without decay, minutes on two cores. Run to its end: with decay it generalises by step 650 while the weight "
+        "norm falls to a third and 6-7 of 29 frequencies remain; without, test accuracy stays below 30 %.",
+        flags={
+            "model": "nanda",
+            "width": "256",
+            "learning_rate": "3e-3",
+            "warmup": "10",
+            "weight_decay": "0,1",
+            "seed": "0:2",
+            "steps": "1500",
+            "retire_done": "false",
+        },
     ),
     "course": Preset(
         help="The course's two models, addition mod 97, step size 1e-3: one-hot 128-128 and embedding 128 -> 256, with "

@@ -102,7 +102,7 @@ def words(name: str) -> str:
 
 def show(value: Value) -> str:
     """Returns a hyperparameter's value as it reads on an axis."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _is_seed(name: str) -> bool:

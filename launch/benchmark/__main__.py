@@ -58,6 +58,8 @@ def main(arguments: Sequence[str]) -> int:
                 raise InvalidValue(f"only: {name!r} is not one of {', '.join(BENCHMARKS)}{nearest(name, BENCHMARKS)}")
         if words:
             raise InvalidValue(f"{words[0]}: a stray word, allowed are flags --name=value")
+        if values.json and not os.access(Path(values.json).absolute().parent, os.W_OK):
+            raise InvalidValue(f"json: cannot write {values.json}, allowed is a file in a directory that exists")
     except (flags.Error, InvalidValue) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT

@@ -12,8 +12,7 @@ import jax.numpy as jnp
 
 from phenom_jax.experiment import Experiment, Schedule
 from phenom_jax.hparams import hparams, size, static, swept
-from phenom_jax.models.layers import Dense
-from phenom_jax.sizes import Size, exactly
+from phenom_jax.sizes import Size, draw_columns, exactly
 
 TEST_KEY, TEST_EXAMPLES = 7, 256
 
@@ -29,8 +28,15 @@ class Parity:
     batch: int = static(32, "examples of a step", at_least=1)
 
 
+class Weights(NamedTuple):
+    hidden_IxW: jax.Array
+    hidden_bias_W: jax.Array
+    readout_Wx1: jax.Array
+    readout_bias: jax.Array
+
+
 class State(NamedTuple):
-    layers: tuple[Dense, Dense]
+    weights: Weights
 
 
 class StepMetrics(NamedTuple):
@@ -42,20 +48,28 @@ class Measures(NamedTuple):
 
 
 def init(hp: Parity) -> State:
-    keys = jax.random.split(jax.random.key(hp.seed))
-    hidden = Dense(keys[0], exactly(hp.inputs), hp.width, bias=True)
-    return State((hidden, Dense(keys[1], hp.width, exactly(1), bias=True)))
+    keys = jax.random.split(jax.random.key(hp.seed), 4)
+    one, inputs, width = exactly(1), exactly(hp.inputs), hp.width
+    shallow, deep = 1 / jnp.sqrt(inputs.active), 1 / jnp.sqrt(width.active)
+    return State(
+        Weights(
+            hidden_IxW=shallow * draw_columns(keys[0], inputs, width, _symmetric),
+            hidden_bias_W=shallow * draw_columns(keys[1], one, width, _symmetric)[0],
+            readout_Wx1=deep * draw_columns(keys[2], width, one, _symmetric),
+            readout_bias=deep * draw_columns(keys[3], one, one, _symmetric)[0],
+        )
+    )
 
 
 def step(state: State, hp: Parity, key: jax.Array) -> tuple[State, StepMetrics]:
-    loss, gradients = jax.value_and_grad(_hinge)(state.layers, *draw(key, hp.batch, hp))
-    layers = jax.tree.map(lambda weight, gradient: weight - hp.learning_rate * gradient, state.layers, gradients)
-    return State(layers), StepMetrics(loss)
+    loss, gradients = jax.value_and_grad(_hinge)(state.weights, *draw(key, hp.batch, hp))
+    weights = jax.tree.map(lambda weight, gradient: weight - hp.learning_rate * gradient, state.weights, gradients)
+    return State(weights), StepMetrics(loss)
 
 
 def measure(state: State, hp: Parity) -> Measures:
     inputs_BxI, labels_B = draw(jax.random.key(TEST_KEY), TEST_EXAMPLES, hp)
-    return Measures((_outputs(state.layers, inputs_BxI) * labels_B > 0).mean())
+    return Measures((_outputs(state.weights, inputs_BxI) * labels_B > 0).mean())
 
 
 def draw(key: jax.Array, examples: int, hp: Parity) -> tuple[jax.Array, jax.Array]:
@@ -66,13 +80,17 @@ def draw(key: jax.Array, examples: int, hp: Parity) -> tuple[jax.Array, jax.Arra
     return inputs_BxI, inputs_BxI[:, : hp.degree].prod(1)
 
 
-def _hinge(layers: tuple[Dense, Dense], inputs_BxI: jax.Array, labels_B: jax.Array) -> jax.Array:
-    return jax.nn.relu(1 - labels_B * _outputs(layers, inputs_BxI)).mean()
+def _hinge(weights: Weights, inputs_BxI: jax.Array, labels_B: jax.Array) -> jax.Array:
+    return jax.nn.relu(1 - labels_B * _outputs(weights, inputs_BxI)).mean()
 
 
-def _outputs(layers: tuple[Dense, Dense], inputs_BxI: jax.Array) -> jax.Array:
-    hidden, readout = layers
-    return readout(jax.nn.relu(hidden(inputs_BxI)))[:, 0]
+def _outputs(weights: Weights, inputs_BxI: jax.Array) -> jax.Array:
+    hidden_BxW = jax.nn.relu(inputs_BxI @ weights.hidden_IxW + weights.hidden_bias_W[None, :])
+    return (hidden_BxW @ weights.readout_Wx1 + weights.readout_bias[None, :])[:, 0]
+
+
+def _symmetric(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    return jax.random.uniform(key, shape, minval=-1.0)
 
 
 experiment = Experiment("parity", Parity, init, step, measure, schedule=Schedule(resolution=100, points=20))

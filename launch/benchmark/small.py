@@ -58,8 +58,9 @@ def parity_vmap(
 
 def layers_of(run: Run) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns the run's initial weights [out, in] and biases [out], layer by layer."""
-    state = jax.jit(experiment.init)(jax.tree.map(jnp.asarray, build(experiment.hparams, run.values)))
-    return [(np.array(layer.weight[...]), np.array(layer.bias[...])) for layer in state.layers]
+    hp = jax.tree.map(jnp.asarray, build(experiment.hparams, run.values))
+    hidden, hidden_bias, readout, readout_bias = map(np.array, jax.jit(experiment.init)(hp).weights)
+    return [(hidden.T, hidden_bias), (readout.T, readout_bias)]
 
 
 def _ours(devices: Devices, axes: Axes) -> tuple[Trainer, Run]:

@@ -183,7 +183,7 @@ def test_without_torch_the_others_still_run(monkeypatch, capsys):
     assert "pip install '.[bench]'" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("argument", ["--only=grokking_mpl", "--jsn=x", "word"])
+@pytest.mark.parametrize("argument", ["--only=grokking_mpl", "--jsn=x", "--json=no/such/directory/x", "word"])
 def test_bad_input_is_one_line_and_code_2(argument, capsys):
     assert benchmark.main([argument]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1

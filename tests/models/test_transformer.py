@@ -12,6 +12,7 @@ from phenom_jax.models.transformer import NandaTransformer, PowerDecoder, sinuso
 from phenom_jax.sizes import Size, exactly
 
 TOKENS, CLASSES, D, HEADS = 11, 7, 16, 4
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
 PAIRS = jnp.array([(a, b) for a in range(TOKENS) for b in range(0, TOKENS, 2)])
 
 
@@ -66,9 +67,9 @@ def perturbed(model):
     "kind, plain, activation", [(NandaTransformer, plain_nanda, "relu"), (PowerDecoder, plain_power, "gelu")]
 )
 def test_shortcut_equals_plain_computation(kind, plain, activation):
-    model = perturbed(jax.jit(lambda: make(kind, activation=activation))())
+    model = perturbed(jax.jit(lambda: make(kind, activation=activation), compiler_options=QUICK_TO_COMPILE)())
 
-    @functools.partial(jax.jit, static_argnums=1)
+    @functools.partial(jax.jit, static_argnums=1, compiler_options=QUICK_TO_COMPILE)
     def values_and_gradients(model, logits_of):
         def loss(model):
             logits = logits_of(model, PAIRS)

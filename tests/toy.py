@@ -16,6 +16,7 @@ from phenom_jax.engine.loop import Outcome, train
 from phenom_jax.engine.program import AXIS
 from phenom_jax.engine.progress import Progress
 from phenom_jax.engine.stop import Stop
+from phenom_jax.engine.work import make_work
 from phenom_jax.experiment import Experiment, Quantity, Schedule
 from phenom_jax.hparams import hparams, size, static, swept
 from phenom_jax.results.dataset import open_results
@@ -111,9 +112,10 @@ def train_in(
     """Trains the sweep of these flag texts in `path` and returns the outcome."""
     sweep = parse_sweep(experiment.hparams, flags)
     settings = settings or Settings(schedule=experiment.schedule, group=2, lanes=4 * devices)
+    work = make_work(experiment, sweep.runs(), settings, some_devices(devices))
     config = make_config(experiment.name, "a test", sweep, settings, {})
     with RunDirectory(path, config) as directory, Progress(len(sweep), 0) as progress:
-        return train(experiment, sweep, settings, directory, progress, stop or Stop(), some_devices(devices))
+        return train(work, directory, progress, stop or Stop())
 
 
 def results_of(path: Path) -> xr.Dataset:

@@ -137,6 +137,13 @@ class RunDirectory:
         """Lets other processes write here."""
         self._lock.close()
 
+    def describe_program(self, bucket_id: str, facts: Mapping[str, Any]) -> None:
+        """Adds what is known of a program once it runs (its lanes) to the plan in the config."""
+        for bucket in self.config.plan.get("buckets", []):
+            if bucket["id"] == bucket_id:
+                bucket.update(facts)
+        self._write()
+
     def _take_lock(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,19 +14,19 @@ from rich.console import Console
 from phenom_jax.engine.config import RunDirectory, Settings, make_config
 from phenom_jax.engine.devices import all_devices
 from phenom_jax.engine.flags import Command, help_text, parse
-from phenom_jax.engine.grid import measure_grid
 from phenom_jax.engine.layout import choose
-from phenom_jax.engine.loop import prepare, train
+from phenom_jax.engine.loop import train
 from phenom_jax.engine.program import AXIS
 from phenom_jax.engine.progress import Progress
 from phenom_jax.engine.stop import Stop
 from phenom_jax.engine.summary import show, show_plan
+from phenom_jax.engine.work import make_work
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.results.claims import decide_all
 from phenom_jax.results.dataset import open_results
 from phenom_jax.results.tables import write_runs
-from phenom_jax.sweep.plan import describe, make_plan
+from phenom_jax.sweep.plan import describe
 
 BAD_INPUT = 2
 SOME_FAILED = 1
@@ -95,23 +95,18 @@ def _user_cache() -> Path:
 
 def _run(experiment: Experiment, command: Command, typed: str) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
-    runs = command.sweep.runs()
-    steps = [experiment.steps(run.values) for run in runs]
-    planned = prepare(experiment, command.settings, set(steps))
-    devices = all_devices(AXIS)
-    plan = make_plan(planned, runs, devices.platform, devices.count)
+    work = make_work(experiment, command.sweep.runs(), command.settings, all_devices(AXIS))
     lanes = []
     if command.plan or command.settings.lanes:  # the probe is kept, training does not repeat it
-        grid = measure_grid(planned.schedule, set(steps))
-        lanes = [choose(planned, bucket, grid, command.settings, devices) for bucket in plan.buckets]
+        lanes = [choose(work, bucket) for bucket in work.plan.buckets]
     if command.plan:
-        show_plan(plan, lanes, devices, console)
+        show_plan(work.plan, lanes, work.devices, console)
         return 0
-    config = make_config(experiment.name, typed, command.sweep, command.settings, describe(plan))
+    config = make_config(experiment.name, typed, command.sweep, command.settings, describe(work.plan))
     with RunDirectory(command.out, config) as directory:
-        show_plan(plan, lanes, devices, console)
-        with Stop() as stop, Progress(len(runs), sum(steps), console) as progress:
-            outcome = train(experiment, command.sweep, command.settings, directory, progress, stop)
+        show_plan(work.plan, lanes, work.devices, console)
+        with Stop() as stop, Progress(work.plan.runs, work.plan.run_steps, console) as progress:
+            outcome = train(work, directory, progress, stop)
         if outcome.interrupted:
             print(f"stopped by {outcome.interrupted}, all is kept; to resume: {typed}")
             return INTERRUPTED

@@ -16,16 +16,14 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from phenom_jax.engine.config import Settings
-from phenom_jax.engine.devices import Devices, memory_budget
-from phenom_jax.engine.grid import Grid
+from phenom_jax.engine.devices import memory_budget
 from phenom_jax.engine.program import Layout, Program, lane_shapes, stack_hps
-from phenom_jax.experiment import Experiment
+from phenom_jax.engine.work import Work
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.sweep.plan import MACHINES, Bucket
 
@@ -57,24 +55,32 @@ class Lanes(NamedTuple):
     bytes_per_device: int
 
 
-def choose(experiment: Experiment, bucket: Bucket, grid: Grid, settings: Settings, devices: Devices) -> Lanes:
+def choose(work: Work, bucket: Bucket) -> Lanes:
     """Returns the fastest layout that fits in memory: as the settings say, as remembered, or as a probe finds.
 
     Raises:
       InvalidValue: not even one run per device fits, or `--lanes` does not divide into devices and groups.
     """
-    return _Choice(experiment, bucket, grid, settings, devices).lanes()
+    return _Choice(work, bucket).lanes()
+
+
+def describe(lanes: Lanes) -> dict[str, Any]:
+    """Returns the choice as JSON."""
+    return {
+        "lanes": lanes.layout.total,
+        "layout": lanes.layout._asdict(),
+        "ticks_per_chunk": lanes.ticks,
+        "bytes_per_device": lanes.bytes_per_device,
+        "probed_run_steps_per_second": lanes.run_steps_per_second,
+    }
 
 
 @dataclasses.dataclass(frozen=True)
 class _Choice:
     """The question of one bucket's layout."""
 
-    experiment: Experiment
+    work: Work
     bucket: Bucket
-    grid: Grid
-    settings: Settings
-    devices: Devices
 
     def lanes(self) -> Lanes:
         probe = self._fixed() or self._remembered()
@@ -82,28 +88,28 @@ class _Choice:
             probe = self._climb()
             self._remember(probe)
         groups = self._groups(probe)
-        resolution = self.experiment.schedule.resolution
-        longest = max(self.experiment.steps(run.values) for run in self.bucket.runs) // resolution
+        resolution = self.work.experiment.schedule.resolution
+        longest = max(self.work.experiment.steps(run.values) for run in self.bucket.runs) // resolution
         ticks = round(CHUNK_SECONDS / (probe.tick_seconds * groups))
         return Lanes(
-            layout=Layout(self.devices.count, groups, probe.lanes),
+            layout=Layout(self.work.devices.count, groups, probe.lanes),
             ticks=max(1, min(ticks, longest)),
-            run_steps_per_second=self.devices.count * self._runs_per_tick_second(probe) * resolution,
+            run_steps_per_second=self.work.devices.count * self._runs_per_tick_second(probe) * resolution,
             bytes_per_device=self._need(groups, probe),
         )
 
     @functools.cached_property
     def _per_device(self) -> int:
-        return math.ceil(len(self.bucket.runs) / self.devices.count)
+        return math.ceil(len(self.bucket.runs) / self.work.devices.count)
 
     @property
     def _least(self) -> int:
         """Lanes of the narrowest group: no program has fewer than two lanes in all."""
-        return 2 if self.devices.count == 1 else 1
+        return 2 if self.work.devices.count == 1 else 1
 
     @functools.cached_property
     def _lane_bytes(self) -> int:
-        shapes = jax.tree.leaves(lane_shapes(self.experiment, self.bucket.template, self.grid))
+        shapes = jax.tree.leaves(lane_shapes(self.work.experiment, self.bucket.template, self.work.grid))
         return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in shapes)
 
     def _need(self, groups: int, probe: Probe) -> int:
@@ -113,23 +119,23 @@ class _Choice:
 
     def _fixed(self) -> Probe | None:
         """Returns what the settings fix, with the nominal time of a tick in place of a measured one."""
-        if self.settings.group is None:
+        if self.work.settings.group is None:
             return None
-        flops = max(self.bucket.step_flops, LEAST_STEP_FLOPS) * self.settings.group
-        rate = MACHINES[self.devices.platform].flops_per_second
-        return Probe(self.settings.group, flops * self.experiment.schedule.resolution / rate, 0)
+        flops = max(self.bucket.step_flops, LEAST_STEP_FLOPS) * self.work.settings.group
+        rate = MACHINES[self.work.devices.platform].flops_per_second
+        return Probe(self.work.settings.group, flops * self.work.experiment.schedule.resolution / rate, 0)
 
     def _groups(self, probe: Probe) -> int:
-        if self.settings.lanes is not None:
-            groups, rest = divmod(self.settings.lanes, self.devices.count * probe.lanes)
+        if self.work.settings.lanes is not None:
+            groups, rest = divmod(self.work.settings.lanes, self.work.devices.count * probe.lanes)
             if rest or not groups:
                 raise InvalidValue(
-                    f"lanes: {self.settings.lanes} is not a multiple of "
-                    f"{self.devices.count} devices x groups of {probe.lanes}"
+                    f"lanes: {self.work.settings.lanes} is not a multiple of "
+                    f"{self.work.devices.count} devices x groups of {probe.lanes}"
                 )
             return groups
-        groups = min(math.ceil(self._per_device / probe.lanes), MOST_GROUPS[self.devices.platform])
-        while groups > 1 and self._need(groups, probe) > memory_budget(self.devices):
+        groups = min(math.ceil(self._per_device / probe.lanes), MOST_GROUPS[self.work.devices.platform])
+        while groups > 1 and self._need(groups, probe) > memory_budget(self.work.devices):
             groups -= 1
         return groups
 
@@ -143,11 +149,11 @@ class _Choice:
                 probes[lanes] = self._probe(lanes)
             return self._runs_per_tick_second(probes[lanes])
 
-        full = FULL_GROUP_FLOPS[self.devices.platform] / max(self.bucket.step_flops, 1.0)
+        full = FULL_GROUP_FLOPS[self.work.devices.platform] / max(self.bucket.step_flops, 1.0)
         best = max(self._least, min(STRIDE ** round(math.log(max(full, 1.0), STRIDE)), WIDEST_GUESS, most))
         started = time.perf_counter()
-        ticks = self.bucket.run_steps / self.experiment.schedule.resolution
-        expected = ticks / (speed(best) * self.devices.count)
+        ticks = self.bucket.run_steps / self.work.experiment.schedule.resolution
+        expected = ticks / (speed(best) * self.work.devices.count)
         for factor in (STRIDE, 1 / STRIDE, 2, 1 / 2):
             while time.perf_counter() - started < PROBE_SHARE * expected:
                 next_size = max(self._least, min(int(best * factor), most))
@@ -162,20 +168,19 @@ class _Choice:
         return self._per_device / (groups * probe.tick_seconds)
 
     def _most_lanes(self) -> int:
-        budget = memory_budget(self.devices)
+        budget = memory_budget(self.work.devices)
         fit = budget // (2 * self._lane_bytes)
         if fit < 1:
             raise InvalidValue(
-                f"lanes: one run takes {self._lane_bytes / 2**20:.0f} MiB and its step as much, a {self.devices.kind} "
-                f"device has room for {budget / 2**20:.0f} MiB: lower --points, --kept_points or the sizes"
+                f"lanes: one run takes {self._lane_bytes / 2**20:.0f} MiB and its step as much, a device has room for "
+                f"{budget / 2**20:.0f} MiB: lower --points, --kept_points or the sizes"
             )
         return max(self._least, min(self._per_device, fit))
 
     def _probe(self, lanes: int) -> Probe:
         """Times the bucket's own program with groups of `lanes`, all devices at once."""
-        layout = Layout(self.devices.count, 1, lanes)
-        resolution = self.experiment.schedule.resolution
-        program = Program(self.experiment, self.bucket.template, layout, self.grid, resolution, self.devices.mesh)
+        layout = Layout(self.work.devices.count, 1, lanes)
+        program = Program(self.work.experiment, self.bucket.template, layout, self.work.grid, self.work.devices.mesh)
         runs = itertools.islice(itertools.cycle(self.bucket.runs), layout.total)
         hps = stack_hps([self.bucket.hp(run) for run in runs])
         state = program.admit(program.empty(), hps, np.ones(layout.total, bool))
@@ -183,7 +188,7 @@ class _Choice:
         def seconds(ticks: int) -> float:
             nonlocal state
             start = time.perf_counter()
-            state = jax.block_until_ready(program.chunk(state, ticks, self.grid.hidden()))
+            state = jax.block_until_ready(program.chunk(state, ticks, self.work.grid.hidden()))
             return time.perf_counter() - start
 
         seconds(1)
@@ -195,15 +200,15 @@ class _Choice:
     @functools.cached_property
     def _key(self) -> str:
         described = (
-            self.experiment.name,
+            self.work.experiment.name,
             self.bucket.id,
-            len(self.grid.steps),
-            self.experiment.schedule.resolution,
-            self.settings.float_type,
-            self.settings.matmul_precision,
+            len(self.work.grid.steps),
+            self.work.experiment.schedule.resolution,
+            self.work.settings.float_type,
+            self.work.settings.matmul_precision,
             jax.__version__,
-            self.devices.kind,
-            self.devices.count,
+            self.work.devices.kind,
+            self.work.devices.count,
             os.cpu_count(),
             self._per_device,
             self._lane_bytes,

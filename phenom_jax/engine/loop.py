@@ -8,32 +8,25 @@ without harm, so it does not matter where between the two a kill falls.
 from __future__ import annotations
 
 import collections
-import dataclasses
-import math
 import time
-from collections.abc import Collection
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from phenom_jax.engine.checkpoint import Checkpoints
-from phenom_jax.engine.config import RunDirectory, Settings
-from phenom_jax.engine.devices import Devices, all_devices
-from phenom_jax.engine.grid import Grid, measure_grid
-from phenom_jax.engine.layout import Lanes, choose
+from phenom_jax.engine.config import RunDirectory
+from phenom_jax.engine.layout import Lanes, choose, describe
 from phenom_jax.engine.placement import busiest, dense_order, smaller
-from phenom_jax.engine.program import AXIS, EMPTY, LIVE, Lane, Layout, Program, stack_hps
+from phenom_jax.engine.program import EMPTY, LIVE, Lane, Layout, Program, stack_hps
 from phenom_jax.engine.progress import Progress
 from phenom_jax.engine.recorded import recorded_variables, step_metric_names
 from phenom_jax.engine.stop import Stop
-from phenom_jax.experiment import Experiment
+from phenom_jax.engine.work import Work
 from phenom_jax.hparams import fields
 from phenom_jax.results.dataset import Results
 from phenom_jax.results.kept import KeptStates
-from phenom_jax.sweep.axes import Sweep
-from phenom_jax.sweep.plan import Bucket, make_plan
+from phenom_jax.sweep.plan import Bucket
 
 STATUS_NAMES = ("waiting", "running", "finished", "done", "diverged")  # of program.EMPTY ... DIVERGED
 WORTH_COMPACTING = 4  # chunks still to train, below which a smaller program is not worth its compilation
@@ -54,46 +47,23 @@ class Outcome(NamedTuple):
     trained_steps: int
 
 
-def prepare(experiment: Experiment, settings: Settings, steps: Collection[int]) -> Experiment:
-    """Returns the experiment under these settings; its resolution divides every run's steps."""
-    resolution = math.gcd(settings.schedule.resolution, *steps)
-    schedule = dataclasses.replace(settings.schedule, resolution=max(1, resolution))
-    return dataclasses.replace(experiment, schedule=schedule, done=experiment.done if settings.retire_done else None)
-
-
-def train(
-    experiment: Experiment,
-    sweep: Sweep,
-    settings: Settings,
-    directory: RunDirectory,
-    progress: Progress,
-    stop: Stop,
-    devices: Devices | None = None,
-) -> Outcome:
+def train(work: Work, directory: RunDirectory, progress: Progress, stop: Stop) -> Outcome:
     """Trains every run of the sweep that is not over yet and returns how it ended."""
-    runs = sweep.runs()
-    steps = {experiment.steps(run.values) for run in runs}
-    experiment = prepare(experiment, settings, steps)
-    devices = devices or all_devices(AXIS)
-    plan = make_plan(experiment, runs, devices.platform, devices.count)
-    grid = measure_grid(experiment.schedule, steps)
     results = Results.open(
         directory.path / "results.zarr",
-        runs,
-        fields(experiment.hparams),
-        grid.steps,
-        recorded_variables(experiment, plan),
-        {"experiment": experiment.name, "matmul_precision": settings.matmul_precision},
+        [run for bucket in work.plan.buckets for run in bucket.runs],
+        fields(work.experiment.hparams),
+        work.grid.steps,
+        recorded_variables(work.experiment, work.plan),
+        {"experiment": work.experiment.name, "matmul_precision": work.settings.matmul_precision},
     )
-    if settings.rerun:
-        results.reset([run_id for run_id, status in results.statuses().items() if status == settings.rerun])
+    if work.settings.rerun:
+        results.reset([run_id for run_id, status in results.statuses().items() if status == work.settings.rerun])
     trained = 0
-    for index, bucket in enumerate(plan.buckets):
-        training = _BucketTraining(
-            experiment, bucket, grid, settings, devices, directory.path, results, progress, stop, trained
-        )
+    for bucket in work.plan.buckets:
+        training = _BucketTraining(work, bucket, directory, results, progress, stop, trained)
         try:
-            training.run((index + 1, len(plan.buckets)))
+            training.run()
         except jax.errors.JaxRuntimeError as error:
             training.fail(str(error).splitlines()[0][:200])
         trained = training.trained
@@ -121,40 +91,33 @@ class _BucketTraining:
 
     def __init__(
         self,
-        experiment: Experiment,
+        work: Work,
         bucket: Bucket,
-        grid: Grid,
-        settings: Settings,
-        devices: Devices,
-        path: Path,
+        directory: RunDirectory,
         results: Results,
         progress: Progress,
         stop: Stop,
         trained: int,
     ):
-        self.experiment, self.bucket, self.grid = experiment, bucket, grid
-        self.settings, self.devices = settings, devices
+        self.work, self.bucket, self.directory = work, bucket, directory
         self.results, self.progress, self.stop = results, progress, stop
-        self.trained = trained
+        self.trained = trained  # run-steps since the start, other buckets' among them
         self.runs = {run.id: run for run in bucket.runs}
-        self.checkpoints_path = path / "checkpoints" / bucket.id
-        self.kept_path = path / "kept.zarr" / bucket.id
-        self.metric_names = step_metric_names(experiment, bucket.template)
+        self.metric_names = step_metric_names(work.experiment, bucket.template)
         self.waiting: collections.deque[str] = collections.deque()
         self.in_lane: list[str | None] = []
         self.step = np.zeros(0, int)
         self.chunks = 0
 
-    def run(self, position: tuple[int, int]) -> None:
+    def run(self) -> None:
         """Trains until the bucket's runs are over or a stop is requested."""
-        self.position = position
         statuses = self.results.statuses()
         pending = [run_id for run_id in self.runs if statuses[run_id] not in OVER]
         if not pending:
             return
-        if self.experiment.keep:
-            self.kept = KeptStates(self.kept_path, list(self.runs))
-        with Checkpoints(self.checkpoints_path) as checkpoints:
+        if self.work.experiment.keep:
+            self.kept = KeptStates(self.directory.path / "kept.zarr" / self.bucket.id, list(self.runs))
+        with Checkpoints(self.directory.path / "checkpoints" / self.bucket.id) as checkpoints:
             lanes = self._restore(checkpoints, set(pending)) or self._start()
             held = set(self.in_lane)
             self.waiting = collections.deque(run_id for run_id in pending if run_id not in held)
@@ -167,7 +130,7 @@ class _BucketTraining:
         self.results.write(held, {}, ["failed"] * len(held), np.zeros(len(held), int), [reason] * len(held))
 
     def _start(self) -> Lane:
-        self._use(choose(self.experiment, self.bucket, self.grid, self.settings, self.devices))
+        self._use(choose(self.work, self.bucket))
         self.in_lane = [None] * self.program.layout.total
         self.step = np.zeros(self.program.layout.total, int)
         return self.program.empty()
@@ -175,23 +138,19 @@ class _BucketTraining:
     def _use(self, lanes: Lanes) -> None:
         self.ticks = lanes.ticks
         self.program = Program(
-            self.experiment,
-            self.bucket.template,
-            lanes.layout,
-            self.grid,
-            self.experiment.schedule.resolution,
-            self.devices.mesh,
+            self.work.experiment, self.bucket.template, lanes.layout, self.work.grid, self.work.devices.mesh
         )
+        self.directory.describe_program(self.bucket.id, describe(lanes))
 
     def _restore(self, checkpoints: Checkpoints, pending: set[str]) -> Lane | None:
         """Returns the lanes of the newest checkpoint; lanes whose run is over by now are free."""
 
         def template(meta: dict[str, Any]) -> Lane:
             saved = Layout(*meta["layout"])
-            groups, rest = divmod(saved.total, self.devices.count * saved.lanes)
+            groups, rest = divmod(saved.total, self.work.devices.count * saved.lanes)
             if rest:
-                raise ValueError(f"{saved.total} lanes do not divide over {self.devices.count} devices")
-            self._use(Lanes(Layout(self.devices.count, groups, saved.lanes), meta["ticks"], 0.0, 0))
+                raise ValueError(f"{saved.total} lanes do not divide over {self.work.devices.count} devices")
+            self._use(Lanes(Layout(self.work.devices.count, groups, saved.lanes), meta["ticks"], 0.0, 0))
             return self.program.template()
 
         found = checkpoints.restore(template, self.progress.note)
@@ -226,7 +185,7 @@ class _BucketTraining:
                 self.in_lane[lane] = None
             self._report(handed)
             stopping = self.stop.requested
-            if stopping or time.monotonic() - saved_at >= self.settings.checkpoint_seconds:
+            if stopping or time.monotonic() - saved_at >= self.work.settings.checkpoint_seconds:
                 self._write(handed)
                 self._write(self._hand_in(lanes, np.flatnonzero(status == LIVE), status))
                 self.results.flush()
@@ -263,8 +222,8 @@ class _BucketTraining:
         if self.waiting or not live:
             return lanes
         packed = smaller(layout, len(live))
-        longest = max(self.experiment.steps(self.runs[run_id].values) for run_id in self.in_lane if run_id)
-        left = (longest - self.step[live].min()) / self.experiment.schedule.resolution
+        longest = max(self.work.experiment.steps(self.runs[run_id].values) for run_id in self.in_lane if run_id)
+        left = (longest - self.step[live].min()) / self.work.experiment.schedule.resolution
         if left < WORTH_COMPACTING * self.ticks:
             packed = layout
         target = dense_order(packed)[: len(live)]
@@ -324,5 +283,5 @@ class _BucketTraining:
             waiting=len(known) - len(over) - len(held),
             diverged=sum(status == "diverged" for status in known.values()),
             steps_done=self.trained,
-            bucket=self.position,
+            bucket=(self.work.plan.buckets.index(self.bucket) + 1, len(self.work.plan.buckets)),
         )

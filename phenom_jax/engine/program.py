@@ -65,16 +65,17 @@ class Program:
       experiment: the science of one run.
       template: hyperparameters of any run of the bucket (its statics and padded sizes decide the program).
       layout: lanes; `layout.devices` must be the mesh's size.
-      grid: measure steps; its length and the number of kept steps decide shapes, its values are arguments.
-      resolution: steps between two looks at the schedule; every measure step is a multiple.
+      grid: measure steps, multiples of the experiment's resolution; its length and the number of kept steps decide
+        shapes, its values are arguments.
+      mesh: devices on one axis, AXIS.
     """
 
-    def __init__(self, experiment: Experiment, template: Any, layout: Layout, grid: Grid, resolution: int, mesh: Mesh):
+    def __init__(self, experiment: Experiment, template: Any, layout: Layout, grid: Grid, mesh: Mesh):
         self.layout = layout
         self.mesh = mesh
         self.sharding = NamedSharding(mesh, PartitionSpec(AXIS))
         self._shapes = stacked_shapes(lane_shapes(experiment, template, grid), layout.total)
-        self._chunk = self._over_lanes(functools.partial(_chunk_group, experiment, resolution), shared=2)
+        self._chunk = self._over_lanes(functools.partial(_chunk_group, experiment), shared=2)
         self._admit = self._over_lanes(functools.partial(_admit_group, experiment, grid), shared=0, extra=2)
         self._compiled: dict[str, jax.stages.Compiled] = {}
         self._grid = jax.device_put(grid, NamedSharding(mesh, PartitionSpec()))
@@ -204,15 +205,17 @@ def _admit_group(experiment: Experiment, grid: Grid, lanes: Lane, hps: Any, fres
     return jax.lax.cond(fresh.any(), start, lambda: lanes)
 
 
-def _chunk_group(experiment: Experiment, resolution: int, lanes: Lane, grid: Grid, ticks: jax.Array) -> Lane:
+def _chunk_group(experiment: Experiment, lanes: Lane, grid: Grid, ticks: jax.Array) -> Lane:
     """Returns the group's lanes after `ticks`, in segments that end where a lane is due to be measured."""
+
+    resolution = experiment.schedule.resolution
 
     def segment(carry: tuple[Lane, jax.Array]) -> tuple[Lane, jax.Array]:
         lanes, left = carry
         live = lanes.status == LIVE
         until_due = (grid.steps[lanes.point] - lanes.step) // resolution
         length = jnp.minimum(left, jnp.where(live, until_due, NEVER).min())
-        stepped = jax.lax.fori_loop(0, length, lambda _, lanes: _tick(experiment, resolution, lanes), _moving(lanes))
+        stepped = jax.lax.fori_loop(0, length, lambda _, lanes: _tick(experiment, lanes), _moving(lanes))
         lanes = lanes._replace(**_select(live, stepped, _moving(lanes)))
         lanes = lanes._replace(status=jnp.where(live & (lanes.diverged_step >= 0), DIVERGED, lanes.status))
         due = live & (grid.steps[lanes.point] == lanes.step)
@@ -232,11 +235,11 @@ def _moving(lanes: Lane) -> dict[str, Any]:
     return {name: getattr(lanes, name) for name in names}
 
 
-def _tick(experiment: Experiment, resolution: int, moving: dict[str, Any]) -> dict[str, Any]:
+def _tick(experiment: Experiment, moving: dict[str, Any]) -> dict[str, Any]:
     if experiment.step is None:
         return moving
     one = jax.vmap(functools.partial(_step, experiment))
-    return jax.lax.scan(lambda moving, _: (one(moving), None), moving, length=resolution)[0]
+    return jax.lax.scan(lambda moving, _: (one(moving), None), moving, length=experiment.schedule.resolution)[0]
 
 
 def _step(experiment: Experiment, lane: dict[str, Any]) -> dict[str, Any]:

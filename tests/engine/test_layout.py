@@ -8,13 +8,10 @@ from toy import some_devices, toy
 
 from phenom_jax.engine import layout as layouts
 from phenom_jax.engine.config import Settings
-from phenom_jax.engine.grid import measure_grid
 from phenom_jax.engine.layout import Lanes, Probe, choose
+from phenom_jax.engine.work import make_work
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.sweep.axes import parse_sweep
-from phenom_jax.sweep.plan import make_plan
-
-GRID = measure_grid(toy.schedule, {1000})
 
 
 def chosen(monkeypatch, tick_seconds, runs=4096, devices=2, **settings) -> Lanes:
@@ -22,8 +19,8 @@ def chosen(monkeypatch, tick_seconds, runs=4096, devices=2, **settings) -> Lanes
     monkeypatch.setattr(layouts._Choice, "_probe", lambda self, lanes: Probe(lanes, tick_seconds(lanes), 1000))
     monkeypatch.setattr(layouts, "_memory_file", lambda: None)
     sweep = parse_sweep(toy.hparams, {"seed": f"0:{runs}", "steps": "1000000"})
-    (bucket,) = make_plan(toy, sweep.runs(), "cpu", devices).buckets
-    return choose(toy, bucket, GRID, Settings(schedule=toy.schedule, **settings), some_devices(devices))
+    work = make_work(toy, sweep.runs(), Settings(schedule=toy.schedule, **settings), some_devices(devices))
+    return choose(work, work.plan.buckets[0])
 
 
 def test_a_step_that_fills_the_device_runs_one_lane_at_a_time(monkeypatch):
@@ -68,21 +65,20 @@ def test_one_device_never_has_fewer_than_two_lanes(monkeypatch):
 def test_a_probe_is_remembered(tmp_path, monkeypatch):
     probed = []
     sweep = parse_sweep(toy.hparams, {"seed": "0:64"})
-    (bucket,) = make_plan(toy, sweep.runs(), "cpu", 2).buckets
+    work = make_work(toy, sweep.runs(), Settings(schedule=toy.schedule), some_devices(2))
     monkeypatch.setattr(layouts, "_memory_file", lambda: tmp_path / "new" / "layouts.json")
     monkeypatch.setattr(layouts._Choice, "_probe", lambda self, lanes: probed.append(lanes) or Probe(lanes, 1e-3, 0))
-    settings = Settings(schedule=toy.schedule)
-    first = choose(toy, bucket, GRID, settings, some_devices(2))
+    first = choose(work, work.plan.buckets[0])
     assert probed
     probed.clear()
-    assert choose(toy, bucket, GRID, settings, some_devices(2)) == first and not probed
+    assert choose(work, work.plan.buckets[0]) == first and not probed
 
 
 def test_the_real_probe_times_the_buckets_program(monkeypatch):
     monkeypatch.setattr(layouts, "_memory_file", lambda: None)
     monkeypatch.setattr(layouts, "PROBE_SECONDS", 0.01)
     sweep = parse_sweep(toy.hparams, {"seed": "0:16"})
-    (bucket,) = make_plan(toy, sweep.runs(), "cpu", 2).buckets
-    lanes = choose(toy, bucket, GRID, Settings(schedule=toy.schedule), some_devices(2))
+    work = make_work(toy, sweep.runs(), Settings(schedule=toy.schedule), some_devices(2))
+    lanes = choose(work, work.plan.buckets[0])
     assert lanes.layout.devices == 2 and lanes.run_steps_per_second > 0 and lanes.ticks >= 1
     assert jax.device_count() == 4

@@ -20,7 +20,7 @@ GRID = Grid(
 
 
 def make(layout: Layout) -> Program:
-    return Program(toy, Toy(), layout, GRID, 5, some_devices(layout.devices).mesh)
+    return Program(toy, Toy(), layout, GRID, some_devices(layout.devices).mesh)
 
 
 def started(program: Program, hps: list[Toy]):

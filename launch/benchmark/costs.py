@@ -16,12 +16,12 @@ import numpy as np
 from experiments.grokking import experiment as grokking
 from launch.benchmark.comparison import FULL, Comparison, Effort, race
 from launch.benchmark.perceptron import COURSE
-from launch.benchmark.trainer import Axes, Trainer, buckets_of
+from launch.benchmark.trainer import Axes, Trainer, admitted, sweep_work
 from phenom_jax.engine.checkpoint import Checkpoints
-from phenom_jax.engine.config import Settings
 from phenom_jax.engine.devices import Devices
-from phenom_jax.engine.grid import measure_grid
-from phenom_jax.engine.program import Grid, Lane, Layout, Program, stack_hps
+from phenom_jax.engine.grid import Grid
+from phenom_jax.engine.program import Lane, Layout, Program
+from phenom_jax.engine.work import Work
 from phenom_jax.experiment import Experiment
 
 ENTER = ["-m", "launch.grokking", "--steps=10", "--noreport", "--notensorboard"]
@@ -35,14 +35,15 @@ def overhead(
     The looks of a whole run are squeezed into as few steps, and timed against these steps alone; checkpoints are timed
     until they are on disk, as if nothing trained meanwhile.
     """
-    bucket = buckets_of(experiment, axes, devices)[0]
-    trainer = Trainer(experiment, bucket, devices)
+    work = sweep_work(experiment, axes, devices)
+    bucket = work.plan.buckets[0]
+    trainer = Trainer(work, bucket)
     (rate,) = race(trainer.run_steps_per_second, effort=effort)
     lanes = int(np.asarray(trainer.lanes.status > 0).sum())
     steps = experiment.steps(bucket.runs[0].values)
     training = lanes * steps / rate
-    looking = looking_seconds(experiment, axes, steps, trainer.program.layout, effort.rounds, devices)
-    saving = saving_seconds(trainer.lanes, effort.rounds) * training / Settings().checkpoint_seconds
+    looking = looking_seconds(work, axes, trainer.program.layout, effort.rounds)
+    saving = saving_seconds(trainer.lanes, effort.rounds) * training / work.settings.checkpoint_seconds
     share = (looking + saving) / (training + looking + saving)
     note = (
         f"no measures, no checkpoints: {steps} steps of {lanes} runs take {training:.0f} s, looking {looking:.1f} s, "
@@ -60,27 +61,23 @@ def start_seconds(devices: Devices, effort: Effort = FULL) -> Iterator[Compariso
     yield Comparison("start_seconds", warm, None, "s", "< 5", note)
 
 
-def looking_seconds(
-    experiment: Experiment, axes: Axes, steps: int, layout: Layout, rounds: int, devices: Devices
-) -> float:
+def looking_seconds(work: Work, axes: Axes, layout: Layout, rounds: int) -> float:
     """Returns the seconds that all looks at the runs in these lanes take, cheap, expensive and kept ones."""
-    grid = measure_grid(experiment.schedule, {steps})
-    points = len(grid.steps)
-    squeezed = grid._replace(steps=np.arange(points, dtype=np.int32))
-    every = dataclasses.replace(experiment, schedule=dataclasses.replace(experiment.schedule, resolution=1))
-    bucket = buckets_of(every, axes | {"steps": [points - 1]}, devices)[0]
-    program = Program(every, bucket.template, layout, squeezed, 1, devices.mesh)
-    hps = stack_hps([bucket.hp(bucket.runs[lane % len(bucket.runs)]) for lane in range(layout.total)])
+    points = len(work.grid.steps)
+    schedule = dataclasses.replace(work.experiment.schedule, resolution=1)
+    every = dataclasses.replace(work.experiment, schedule=schedule)
+    grid = work.grid._replace(steps=np.arange(points, dtype=np.int32))
+    bucket = sweep_work(every, axes | {"steps": [points - 1]}, work.devices).plan.buckets[0]
+    program = Program(every, bucket.template, layout, grid, work.devices.mesh)
 
     def seconds(looks: Grid) -> float:
-        lanes = jax.block_until_ready(program.admit(program.empty(), hps, np.arange(layout.total) < len(bucket.runs)))
+        lanes = admitted(program, bucket)
         start = time.perf_counter()
         jax.block_until_ready(program.chunk(lanes, points - 1, looks))
         return time.perf_counter() - start
 
-    seconds(squeezed)
-    turns = [(seconds(squeezed), seconds(squeezed.hidden())) for _ in range(rounds)]
-    looked, only_stepped = map(min, zip(*turns))
+    seconds(grid)
+    looked, only_stepped = map(min, zip(*((seconds(grid), seconds(grid.hidden())) for _ in range(rounds))))
     return looked - only_stepped
 
 

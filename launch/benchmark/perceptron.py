@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.grokking import experiment
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race, repeat
-from launch.benchmark.trainer import Axes, Trainer, buckets_of
+from launch.benchmark.trainer import Axes, Trainer, sweep_work
 from phenom_jax.engine.devices import Devices
 from phenom_jax.hparams import build
 from phenom_jax.sweep.axes import Run
@@ -32,7 +32,7 @@ COURSE: Axes = {
 GEMM_SIZE = 2048
 
 
-class Work(NamedTuple):
+class Products(NamedTuple):
     """FLOPs of the matrix products of one step, forward and backward."""
 
     one_hot: float  # the first layer multiplies one-hot inputs
@@ -45,15 +45,16 @@ def grokking_mlp(
     """Yields run-steps per second against PyTorch, and FLOP/s against those of one large product."""
     from launch.benchmark import torch_perceptron as peer
 
-    bucket = buckets_of(experiment, axes, devices)[0]
-    trainer = Trainer(experiment, bucket, devices)
+    work = sweep_work(experiment, axes, devices)
+    bucket = work.plan.buckets[0]
+    trainer = Trainer(work, bucket)
     with contextlib.ExitStack() as stack:
         variants = list(torch_variants(start_of(bucket.runs[0]), cores(), stack))
         fastest = max(variants, key=lambda variant: variant.run_steps_per_second(effort.seconds))
         ours, theirs = race(trainer.run_steps_per_second, fastest.run_steps_per_second, effort=effort)
     yield Comparison("grokking_mlp", ours, theirs, "run-steps/s", ">= 1.6", f"PyTorch {peer.VERSION}, {fastest.name}")
 
-    work = work_of(bucket.runs[0])
+    products = products_of(bucket.runs[0])
     ours, jax_rate, torch_rate = race(
         trainer.run_steps_per_second,
         lambda seconds: gemm_flops_per_second(gemm_size, seconds),
@@ -62,8 +63,8 @@ def grokking_mlp(
     )
     best = max(jax_rate, torch_rate)
     for name, flops, meaning in (
-        ("gemm_executed", work.executed, "products as executed, the first layer looked up"),
-        ("gemm_one_hot", work.one_hot, "products as if the first layer multiplied one-hot inputs"),
+        ("gemm_executed", products.executed, "products as executed, the first layer looked up"),
+        ("gemm_one_hot", products.one_hot, "products as if the first layer multiplied one-hot inputs"),
     ):
         note = f"{meaning}; peer: {gemm_size}^3, JAX {jax_rate / 1e9:.0f}, torch {torch_rate / 1e9:.0f}"
         yield Comparison(name, ours * flops / 1e9, best / 1e9, "GFLOP/s", ">= 0.6", note)
@@ -98,12 +99,12 @@ def start_of(run: Run) -> torch_perceptron.Start:
     )
 
 
-def work_of(run: Run) -> Work:
+def products_of(run: Run) -> Products:
     """Returns 2 N (3 sum of layer sizes), less what needs no product: the first layer's input has no gradient."""
     hp = build(experiment.hparams, run.values)
     examples, width, tokens = hp.train_fraction.padded, hp.width.padded, hp.modulus
     rest = (hp.hidden_layers - 1) * width * width + width * tokens
-    return Work(2.0 * examples * (2 * 2 * tokens * width + 3 * rest), 2.0 * examples * 3 * rest)
+    return Products(2.0 * examples * (2 * 2 * tokens * width + 3 * rest), 2.0 * examples * 3 * rest)
 
 
 def gemm_flops_per_second(size: int, seconds: float) -> float:

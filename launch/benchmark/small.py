@@ -10,7 +10,7 @@ import numpy as np
 
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race
 from launch.benchmark.parity import experiment
-from launch.benchmark.trainer import Axes, Trainer, buckets_of
+from launch.benchmark.trainer import Axes, Trainer, sweep_work
 from phenom_jax.engine.devices import Devices
 from phenom_jax.hparams import build
 from phenom_jax.sweep.axes import Run
@@ -64,8 +64,9 @@ def layers_of(run: Run) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _ours(devices: Devices, axes: Axes) -> tuple[Trainer, Run]:
-    bucket = buckets_of(experiment, axes, devices)[0]
-    return Trainer(experiment, bucket, devices), bucket.runs[0]
+    work = sweep_work(experiment, axes, devices)
+    bucket = work.plan.buckets[0]
+    return Trainer(work, bucket), bucket.runs[0]
 
 
 def _threads() -> set[int]:

@@ -14,8 +14,8 @@ from rich.console import Console
 from experiments.grokking import experiment as grokking
 from launch.benchmark.comparison import FULL, Comparison, Effort, race
 from launch.benchmark.parity import experiment as parity
-from launch.benchmark.trainer import Axes, Trainer, buckets_of, run_steps_per_second
-from phenom_jax.engine.config import RunDirectory, Settings, make_config
+from launch.benchmark.trainer import Axes, Trainer, run_steps_per_second, sweep_work
+from phenom_jax.engine.config import RunDirectory, make_config
 from phenom_jax.engine.devices import Devices
 from phenom_jax.engine.loop import train
 from phenom_jax.engine.program import Layout
@@ -23,6 +23,7 @@ from phenom_jax.engine.progress import Progress
 from phenom_jax.engine.stop import Stop
 from phenom_jax.experiment import Experiment
 from phenom_jax.sweep.axes import make_sweep
+from phenom_jax.sweep.plan import describe
 
 WIDTHS: Axes = {"width": (32, 64, 128, 256), "seed": range(4)}
 COLD_STEPS = 500
@@ -42,8 +43,8 @@ def mixed_widths(
     apart = [axes | {"width": [width]} for width in axes["width"]]
 
     def trainers(sweeps: Sequence[Axes]) -> list[Trainer]:
-        buckets = [bucket for axes in sweeps for bucket in buckets_of(experiment, axes, devices)]
-        return [Trainer(experiment, bucket, devices) for bucket in buckets]
+        works = [sweep_work(experiment, axes, devices) for axes in sweeps]
+        return [Trainer(work, bucket) for work in works for bucket in work.plan.buckets]
 
     ours, theirs = trainers([axes]), trainers(apart)
     mixed, alone = race(
@@ -67,10 +68,10 @@ def many_runs(
     devices: Devices, effort: Effort = FULL, axes: Axes = MANY, per_device: Sequence[int] = LANES
 ) -> Iterator[Comparison]:
     """Yields run-steps per second of a sweep of many runs, as trained, against the best of several lane counts."""
-    bucket = buckets_of(parity, axes, devices)[0]
+    work = sweep_work(parity, axes, devices)
     scanned = {}
     for lanes in per_device:
-        trainer = Trainer(parity, bucket, devices, Layout(devices.count, 1, lanes))
+        trainer = Trainer(work, work.plan.buckets[0], Layout(devices.count, 1, lanes))
         scanned[trainer] = trainer.run_steps_per_second(effort.seconds / 2)
     best = max(scanned, key=scanned.__getitem__)
     del scanned
@@ -122,11 +123,11 @@ class _Pace(Progress):
 
 def _train(experiment: Experiment, axes: Axes, devices: Devices, progress: Progress, stop: Stop) -> int:
     """Trains a sweep in a directory of its own and returns the run-steps."""
-    sweep, settings = make_sweep(experiment.hparams, axes), Settings(schedule=experiment.schedule)
+    sweep, work = make_sweep(experiment.hparams, axes), sweep_work(experiment, axes, devices)
     with tempfile.TemporaryDirectory() as directory:
-        config = make_config(experiment.name, "benchmark", sweep, settings, {})
+        config = make_config(experiment.name, "benchmark", sweep, work.settings, describe(work.plan))
         with RunDirectory(Path(directory), config) as opened, progress:
-            return train(experiment, sweep, settings, opened, progress, stop, devices).trained_steps
+            return train(work, opened, progress, stop).trained_steps
 
 
 def _compile_into(directory: str | None) -> None:

@@ -10,16 +10,29 @@ import numpy as np
 
 from phenom_jax.engine.config import Settings
 from phenom_jax.engine.devices import Devices
-from phenom_jax.engine.grid import measure_grid
 from phenom_jax.engine.layout import choose
-from phenom_jax.engine.loop import prepare
-from phenom_jax.engine.program import Layout, Program, stack_hps
+from phenom_jax.engine.placement import dense_order
+from phenom_jax.engine.program import Lane, Layout, Program, stack_hps
+from phenom_jax.engine.work import Work, make_work
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import Value
-from phenom_jax.sweep.axes import Run, make_sweep
-from phenom_jax.sweep.plan import Bucket, make_plan
+from phenom_jax.sweep.axes import make_sweep
+from phenom_jax.sweep.plan import Bucket
 
 Axes = dict[str, Sequence[Value]]
+
+
+def sweep_work(experiment: Experiment, axes: Axes, devices: Devices) -> Work:
+    """Returns what the engine would train for these axes, with its usual settings."""
+    settings = Settings(schedule=experiment.schedule)
+    return make_work(experiment, make_sweep(experiment.hparams, axes).runs(), settings, devices)
+
+
+def run_steps_per_second(trainers: Sequence[Trainer], seconds: float) -> float:
+    """Returns the rate of all buckets together, trained one after the other and each for equally many steps."""
+    runs = sum(trainer.runs for trainer in trainers)
+    each = seconds / len(trainers)
+    return runs / sum(trainer.runs / trainer.run_steps_per_second(each) for trainer in trainers)
 
 
 class Trainer:
@@ -29,27 +42,14 @@ class Trainer:
       layout: how lanes lie on the machine; what the engine chooses if not given.
     """
 
-    def __init__(self, experiment: Experiment, bucket: Bucket, devices: Devices, layout: Layout | None = None):
-        steps = {experiment.steps(run.values) for run in bucket.runs}
-        settings = Settings(schedule=experiment.schedule)
-        experiment = prepare(experiment, settings, steps)
-        grid = measure_grid(experiment.schedule, steps)
-        layout = layout or choose(experiment, bucket, grid, settings, devices).layout
+    def __init__(self, work: Work, bucket: Bucket, layout: Layout | None = None):
         self.runs = len(bucket.runs)
-        self.resolution = experiment.schedule.resolution
-        self.program = Program(experiment, bucket.template, layout, grid, self.resolution, devices.mesh)
-        self.never = grid.hidden()
-        self.lanes = self._admitted(bucket)
+        self.never = work.grid.hidden()
+        layout = layout or choose(work, bucket).layout
+        self.program = Program(work.experiment, bucket.template, layout, work.grid, work.devices.mesh)
+        self.lanes = admitted(self.program, bucket)
         self._seconds(1)
         self.tick_seconds = self._seconds(1)
-
-    def _admitted(self, bucket: Bucket):
-        layout = self.program.layout
-        order = np.arange(layout.total).reshape(layout.devices, layout.groups, layout.lanes).swapaxes(0, 1).ravel()
-        held = np.zeros(layout.total, bool)
-        held[order[: self.runs]] = True
-        hps = stack_hps([bucket.hp(bucket.runs[lane % self.runs]) for lane in range(layout.total)])
-        return self.program.admit(self.program.empty(), hps, held)
 
     def run_steps_per_second(self, seconds: float) -> float:
         """Returns the rate of one dispatch of about this many seconds, counted by the lanes' own steps."""
@@ -63,18 +63,10 @@ class Trainer:
         return time.perf_counter() - start
 
 
-def runs_of(experiment: Experiment, axes: Axes) -> list[Run]:
-    """Returns the runs of a sweep over these axes."""
-    return make_sweep(experiment.hparams, axes).runs()
-
-
-def buckets_of(experiment: Experiment, axes: Axes, devices: Devices) -> tuple[Bucket, ...]:
-    """Returns the buckets that the planner makes of a sweep over these axes."""
-    return make_plan(experiment, runs_of(experiment, axes), devices.platform, devices.count).buckets
-
-
-def run_steps_per_second(trainers: Sequence[Trainer], seconds: float) -> float:
-    """Returns the rate of all buckets together, trained one after the other and each for equally many steps."""
-    runs = sum(trainer.runs for trainer in trainers)
-    each = seconds / len(trainers)
-    return runs / sum(trainer.runs / trainer.run_steps_per_second(each) for trainer in trainers)
+def admitted(program: Program, bucket: Bucket) -> Lane:
+    """Returns lanes that hold the bucket's runs, as many as there is room for."""
+    total, runs = program.layout.total, bucket.runs
+    held = np.zeros(total, bool)
+    held[dense_order(program.layout)[: len(runs)]] = True
+    hps = stack_hps([bucket.hp(runs[lane % len(runs)]) for lane in range(total)])
+    return jax.block_until_ready(program.admit(program.empty(), hps, held))

@@ -14,7 +14,7 @@ from launch.benchmark import costs, perceptron, small, sweeps
 from launch.benchmark.comparison import Comparison, Effort, race
 from launch.benchmark.parity import Parity, draw
 from launch.benchmark.parity import experiment as parity
-from launch.benchmark.trainer import Trainer, buckets_of, run_steps_per_second
+from launch.benchmark.trainer import Trainer, run_steps_per_second, sweep_work
 from phenom_jax.engine.devices import all_devices
 from phenom_jax.engine.program import AXIS, LIVE, Layout
 from phenom_jax.hparams import build
@@ -41,7 +41,7 @@ def losses_of_ours(experiment, hp, steps, loss):
 @pytest.mark.parametrize("model", ["one-hot products", "look-up"])
 def test_torch_trains_the_perceptron_as_we_do(devices, model):
     peer = pytest.importorskip("launch.benchmark.torch_perceptron", exc_type=ImportError)
-    run = buckets_of(grokking, COURSE, devices)[0].runs[1]
+    run = sweep_work(grokking, COURSE, devices).plan.buckets[0].runs[1]
     step = peer.make_step(perceptron.start_of(run), model)
     ours = losses_of_ours(grokking, build(grokking.hparams, run.values), 8, "batch_loss")
     np.testing.assert_allclose([step().item() for _ in range(8)], ours, rtol=1e-5)
@@ -50,7 +50,7 @@ def test_torch_trains_the_perceptron_as_we_do(devices, model):
 
 def test_torch_trains_parity_as_we_do(devices):
     peer = pytest.importorskip("launch.benchmark.torch_parity", exc_type=ImportError)
-    run = buckets_of(parity, {"seed": [3]}, devices)[0].runs[0]
+    run = sweep_work(parity, {"seed": [3]}, devices).plan.buckets[0].runs[0]
     hp = build(parity.hparams, run.values)
     ours = losses_of_ours(parity, hp, 8, "loss")
     loop = peer.Loop(small.layers_of(run), hp.learning_rate, hp.batch, hp.degree)
@@ -81,8 +81,8 @@ def test_torch_draws_the_same_task():
 
 
 def test_trainer_advances_the_runs_it_holds_and_no_others(devices):
-    axes = {"seed": range(3), "steps": [100]}
-    trainer = Trainer(parity, buckets_of(parity, axes, devices)[0], devices, Layout(devices.count, 2, 1))
+    work = sweep_work(parity, {"seed": range(3), "steps": [100]}, devices)
+    trainer = Trainer(work, work.plan.buckets[0], Layout(devices.count, 2, 1))
     trainer.run_steps_per_second(0.0)
     status, step = np.asarray(trainer.lanes.status), np.asarray(trainer.lanes.step)
     assert (status == LIVE).sum() == 3
@@ -116,8 +116,8 @@ def test_a_race_takes_turns_and_keeps_the_best():
 
 
 def test_work_counts_the_products_of_a_step(devices):
-    run = buckets_of(grokking, perceptron.COURSE | {"seed": [0]}, devices)[0].runs[0]
-    one_hot = perceptron.work_of(run).one_hot
+    run = sweep_work(grokking, perceptron.COURSE | {"seed": [0]}, devices).plan.buckets[0].runs[0]
+    one_hot = perceptron.products_of(run).one_hot
     forward = 2 * 4704 * (194 * 128 + 128 * 128 + 128 * 97)
     assert one_hot == 3 * forward - 2 * 4704 * 194 * 128  # no gradient of the inputs
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import xarray as xr
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +21,7 @@ from phenom_jax.sweep.plan import Plan
 MOST_ROWS = 40
 UNFINISHED = ("waiting", "running", "diverged", "failed")
 GAP = 2  # spaces between columns
+INDENT = 11  # of a claim's statistic, under its statement
 STYLES = {"holds": "green", "fails": "red", "undecided": "yellow"}
 
 
@@ -54,7 +55,8 @@ def show(results: xr.Dataset, claims: Sequence[Claim], decisions: Mapping[str, D
         decision = decisions[claim.name]
         verdict = Text.assemble((f"{decision.verdict:>9}", STYLES[decision.verdict]), "  ", claim.statement)
         console.print(verdict)
-        console.print(Padding(Text(decision.statistic, "dim"), (0, 0, 0, 11), expand=False))
+        for line in textwrap.wrap(decision.statistic, console.width - INDENT):
+            console.print(Text(" " * INDENT + line, "dim"))
 
 
 def summary_table(results: xr.Dataset, width: int) -> Table:

@@ -236,7 +236,9 @@ def _rounded_up(sizes: Sizes, present: Collection[Sizes]) -> Sizes:
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """Returns the plan as JSON."""
+    """Returns the plan as JSON; of the static fields every bucket has those in which the buckets differ."""
+    first = plan.buckets[0].statics
+    alike = {name for name in first if all(bucket.statics[name] == first[name] for bucket in plan.buckets)}
     return {
         "runs": plan.runs,
         "run_steps": plan.run_steps,
@@ -248,9 +250,9 @@ def describe(plan: Plan) -> dict[str, Any]:
                 "runs": len(bucket.runs),
                 "run_steps": bucket.run_steps,
                 "padded": dict(bucket.padded),
-                "statics": bucket.statics,
                 "flops": bucket.flops,
             }
+            | {name: value for name, value in bucket.statics.items() if name not in alike}
             for bucket in plan.buckets
         ],
     }

@@ -42,7 +42,7 @@ def partitions(items: list) -> list[list[list]]:
     return found
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(
     widths=st.lists(st.sampled_from([1, 8, 64, 512, 1024]), min_size=1, max_size=4, unique=True),
     steps=st.sampled_from([1_000, 100_000, 3_000_000]),

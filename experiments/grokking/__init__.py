@@ -16,7 +16,10 @@ import numpy as np
 import optax
 import xarray as xr
 
-from phenom_jax.experiment import Experiment, Preset, Quantity, Schedule
+from experiments.grokking.claims import CLAIMS
+from experiments.grokking.figures import FIGURES
+from experiments.grokking.presets import PRESETS
+from phenom_jax.experiment import Experiment, Quantity, Schedule
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
 from phenom_jax.measures.accuracy import correct, cross_entropy, mean_over, softmax_collapse
 from phenom_jax.measures.fourier import excluded_loss, gini, key_frequencies, restricted_loss, spectrum
@@ -232,95 +235,6 @@ def _first_step(accuracy: xr.DataArray, threshold: float) -> tuple[xr.DataArray,
     return first, accuracy["step"].where(accuracy.notnull() & (accuracy["step"] < first)).max("step")
 
 
-PRESETS = {
-    "": Preset(
-        help="Addition mod 59, one hidden layer: 4 seeds x weight decay 0, 0.3, 1 x width 32, 128, about two minutes "
-        "on two cores. Run to its end: width 128 generalises at weight decay 1 by step 1100, at 0.3 about step 2800, "
-        "without it never; width 32 never.",
-        flags={"seed": "0:4", "weight_decay": "0,0.3,1", "width": "32,128"},
-    ),
-    "transformer": Preset(
-        help="Nanda's transformer made quick: addition mod 59, half the pairs, 256 hidden units, 2 seeds with and "
-        "without decay, minutes on two cores. Run to its end: with decay it generalises by step 650 while the weight "
-        "norm falls to a third and 6-7 of 29 frequencies remain; without, test accuracy stays below 30 %.",
-        flags={
-            "model": "nanda",
-            "width": "256",
-            "learning_rate": "3e-3",
-            "warmup": "10",
-            "weight_decay": "0,1",
-            "seed": "0:2",
-            "steps": "1500",
-            "retire_done": "false",
-        },
-    ),
-    "course": Preset(
-        help="The course's two models, addition mod 97, step size 1e-3: one-hot 128-128 and embedding 128 -> 256, with "
-        "and without weight decay, 3 seeds. Not run to its end yet.",
-        flags={
-            "model": "mlp,embedding_mlp",
-            "hidden_layers": "2,1",
-            "width": "128,256",
-            "zip": "model,hidden_layers,width",
-            "biases": "true",
-            "modulus": "97",
-            "learning_rate": "1e-3",
-            "second_momentum": "0.999",
-            "weight_decay": "0,1",
-            "seed": "0:3",
-            "steps": "20000",
-        },
-    ),
-    "nanda": Preset(
-        help="Nanda et al. 2023: one-layer transformer, addition mod 113, 30 % of pairs, 4 seeds with and without "
-        "decay, 40k steps. Expected: generalisation at 5k-14k steps on 4-5 key frequencies. Not run to its end yet.",
-        flags={
-            "model": "nanda",
-            "modulus": "113",
-            "train_fraction": "0.3",
-            "width": "512",
-            "learning_rate": "1e-3",
-            "weight_decay": "0,1",
-            "warmup": "10",
-            "seed": "0:4",
-            "steps": "40000",
-        },
-    ),
-    "power": Preset(
-        help="Power et al. 2022: two-layer decoder, minibatches of 512, four operations mod 97 and the product in S5, "
-        "3 seeds, 50k steps. Expected: all but the negative control x^3+xy^2+y generalise. Not run to its end yet.",
-        flags={
-            "model": "power",
-            "operation": "add,divide,x^2+y^2,s5_xy,x^3+xy^2+y",
-            "modulus": "97",
-            "width": "512",
-            "batching": "minibatch",
-            "learning_rate": "1e-3",
-            "warmup": "10",
-            "seed": "0:3",
-            "steps": "50000",
-        },
-    ),
-    "grokfast": Preset(
-        help="Lee et al. 2024: x*y mod 97, two-layer decoder, Adam with decay 0.005, with and without Grokfast, "
-        "3 seeds, 50k steps. Published: 43.8 times fewer steps. Not run to its end yet.",
-        flags={
-            "model": "power",
-            "operation": "multiply",
-            "modulus": "97",
-            "width": "512",
-            "batching": "minibatch",
-            "optimizer": "adam",
-            "gradient_filter": "none,grokfast",
-            "learning_rate": "1e-3",
-            "weight_decay": "0.005",
-            "warmup": "10",
-            "seed": "0:3",
-            "steps": "50000",
-        },
-    ),
-}
-
 experiment = Experiment(
     name="grokking",
     hparams=Grokking,
@@ -332,5 +246,7 @@ experiment = Experiment(
     keep=lambda state: state.model,
     summarise=summarise,
     presets=PRESETS,
+    figures=FIGURES,
+    claims=CLAIMS,
     schedule=Schedule(resolution=10, points=60, expensive_points=20),
 )

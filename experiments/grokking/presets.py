@@ -4,8 +4,10 @@ from phenom_jax.experiment import Preset
 
 PRESETS = {
     "": Preset(
-        help="Addition mod 59, one hidden layer: 3 seeds x weight decay 0, 0.1, 0.3, 1 x width 32, 64, 128, 256.",
-        flags={"seed": "0:3", "weight_decay": "0,0.1,0.3,1", "width": "32,64,128,256", "steps": "4000"},
+        help="Addition mod 59, one hidden layer: 3 seeds x weight decay 0, 0.1, 0.3, 1 x width 32, 128, 256, about two "
+        "minutes on two cores. Run to its end: width 256 generalises at every positive decay (1 at step 600, 0.3 at "
+        "1300, 0.1 at 4000), width 128 at 1 and 0.3, width 32 never; without decay none does.",
+        flags={"seed": "0:3", "weight_decay": "0,0.1,0.3,1", "width": "32,128,256", "steps": "4000"},
     ),
     "delay_law": Preset(
         help="Delay against lr x weight decay: quadratic activation, 4 seeds, two step sizes, three weight decays.",

@@ -108,10 +108,15 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
         with Stop() as stop, Progress(work.plan.runs, work.plan.run_steps, console) as progress:
             outcome = train(work, directory, progress, stop)
         if outcome.interrupted:
-            print(f"stopped by {outcome.interrupted}, all is kept; to resume: {typed}")
+            print(f"stopped by {outcome.interrupted}, all is kept; to resume: {_without_rerun(typed)}")
             return INTERRUPTED
         _show(experiment, command, directory, console)
     return SOME_FAILED if outcome.counts.get("failed") else 0
+
+
+def _without_rerun(typed: str) -> str:
+    """Returns the command that goes on where this one stopped: what it was to run again has been set back already."""
+    return shlex.join(word for word in shlex.split(typed) if not word.lstrip("-").startswith("rerun="))
 
 
 def _show(experiment: Experiment, command: Command, directory: RunDirectory, console: Console) -> None:

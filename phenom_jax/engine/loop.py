@@ -118,7 +118,8 @@ class _BucketTraining:
         if self.work.experiment.keep:
             self.kept = KeptStates(self.directory.path / "kept.zarr" / self.bucket.id, list(self.runs))
         with Checkpoints(self.directory.path / "checkpoints" / self.bucket.id) as checkpoints:
-            lanes = self._restore(checkpoints, set(pending)) or self._start()
+            begun = {run_id for run_id in pending if statuses[run_id] == "running"}  # not those to be run again
+            lanes = self._restore(checkpoints, begun) or self._start()
             held = set(self.in_lane)
             self.waiting = collections.deque(run_id for run_id in pending if run_id not in held)
             self._work(lanes, checkpoints)
@@ -142,8 +143,8 @@ class _BucketTraining:
         )
         self.directory.describe_program(self.bucket.id, describe(lanes))
 
-    def _restore(self, checkpoints: Checkpoints, pending: set[str]) -> Lane | None:
-        """Returns the lanes of the newest checkpoint; lanes whose run is over by now are free."""
+    def _restore(self, checkpoints: Checkpoints, begun: set[str]) -> Lane | None:
+        """Returns the lanes of the newest checkpoint; lanes whose run is not one of the `begun` are free."""
 
         def template(meta: dict[str, Any]) -> Lane:
             saved = Layout(*meta["layout"])
@@ -157,7 +158,7 @@ class _BucketTraining:
         if found is None:
             return None
         self.chunks = found.chunk
-        self.in_lane = [run_id if run_id in pending else None for run_id in found.meta["in_lane"]]
+        self.in_lane = [run_id if run_id in begun else None for run_id in found.meta["in_lane"]]
         status = np.where([run_id is None for run_id in self.in_lane], EMPTY, np.asarray(found.tree.status))
         lanes = found.tree._replace(status=jax.device_put(status.astype(np.int32), self.program.sharding))
         self.step = np.array(found.tree.step)

@@ -50,6 +50,21 @@ def test_the_two_newest_are_kept(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir() if p.name.isdigit()) == ["2", "3"]
 
 
+def test_what_is_saved_may_be_overwritten_at_once(tmp_path):
+    overwrite = jax.jit(lambda tree: jax.tree.map(lambda x: x + 1, tree), donate_argnums=0)
+    with Checkpoints(tmp_path) as checkpoints:
+        for chunk in (1, 2, 3):
+            tree = {name: jax.numpy.full(500_000, chunk, jax.numpy.float32) for name in ("a", "b", "c")}
+            checkpoints.save(chunk, tree, {})
+            for _ in range(5):
+                tree = overwrite(tree)
+            checkpoints.wait()
+            notes: list[str] = []
+            found = checkpoints.restore(lambda meta, like=tree: like, notes.append)
+            assert found is not None and found.chunk == chunk and not notes
+            assert all((leaf == chunk).all() for leaf in found.tree.values())
+
+
 def test_a_step_not_above_the_latest_is_an_error(tmp_path):
     saved(tmp_path, [5])
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(RuntimeError, match="checkpoint 4 was not saved"):

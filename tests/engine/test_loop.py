@@ -9,18 +9,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy
 from toy import assert_same_results, results_of, train_in
 
-from phenom_jax.engine import loop
+from phenom_jax.engine import layout, loop
 from phenom_jax.engine.config import Settings
 from phenom_jax.engine.grid import measure_grid
 from phenom_jax.engine.stop import Stop
-from phenom_jax.experiment import Schedule
+from phenom_jax.experiment import Experiment, Schedule
 from phenom_jax.results.kept import read_kept
 from phenom_jax.sizes import Size
 
@@ -233,6 +235,34 @@ def test_a_checkpoint_of_four_devices_goes_on_with_two_and_one(tmp_path):
         assert train_in(tmp_path / "moving", settings=settings, devices=devices, stop=StopAfter(1), **flags).interrupted
     train_in(tmp_path / "moving", settings=settings, devices=1, **flags)
     assert_same_results(results_of(tmp_path / "straight"), results_of(tmp_path / "moving"))
+
+
+class Counted(NamedTuple):
+    weights: toy.Weights
+    steps: jax.Array
+
+
+def breaks_at_step(broken: int) -> Experiment:
+    """Returns the toy with a loss that is not a number from step `broken` on in runs of seed 1."""
+
+    def step(state, hp, key):
+        moved, metrics = toy.step(toy.State(state.weights), hp, key)
+        loss = jnp.where((state.steps >= broken) & (hp.seed == 1), jnp.nan, metrics.loss)
+        return Counted(moved.weights, state.steps + 1), toy.StepMetrics(loss)
+
+    return dataclasses.replace(
+        toy.toy, init=lambda hp: Counted(toy.init(hp).weights, jnp.zeros(())), step=step, done=lambda metrics: False
+    )
+
+
+def test_a_run_that_is_run_again_starts_at_its_beginning(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.001)
+    flags = {"seed": "0:2", "steps": "2000", "experiment": breaks_at_step(1900)}
+    assert train_in(tmp_path, stop=StopAfter(2), **flags).interrupted
+    assert results_of(tmp_path).status.values.tolist() == ["running"] * 2
+    assert train_in(tmp_path, **flags).counts == {"finished": 1, "diverged": 1}
+    settings = Settings(schedule=toy.toy.schedule, group=2, lanes=8, rerun="diverged")
+    assert train_in(tmp_path, settings=settings, **flags).trained_steps == 1905
 
 
 def test_runs_that_diverged_can_be_run_again(tmp_path):

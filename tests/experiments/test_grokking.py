@@ -196,7 +196,7 @@ def test_presets_parse():
         zips = [axes.pop("zip")] if "zip" in axes else []
         axes.pop("retire_done", None)
         runs[name] = len(parse_sweep(Grokking, axes, zips))
-    assert runs == {"": 24, "transformer": 4, "course": 12, "nanda": 8, "power": 15, "grokfast": 6}
+    assert runs == {"": 36, "delay_law": 24, "transformer": 6, "course": 12, "nanda": 8, "power": 15, "grokfast": 6}
 
 
 def test_measures_are_those_done_reads():

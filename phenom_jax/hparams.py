@@ -102,7 +102,8 @@ def hparams(cls: type[T]) -> type[T]:
     """Makes `cls` a frozen keyword-only dataclass and a pytree of its swept values and active sizes.
 
     A plain number given for a size becomes a `Size` that is its own padded bound. A class may define `check(self)`,
-    which raises InvalidValue for values that do not go together.
+    which raises InvalidValue for values that do not go together, and `unused(self)`, which returns the names of the
+    fields that have no effect, each with the setting (`batching=full`) that makes it so.
 
     Raises:
       TypeError: a field is declared by none of swept, size and static, or there is no `seed`.

@@ -76,6 +76,21 @@ class Grokking:
         if self.train_fraction.active >= pairs:
             raise InvalidValue(f"train_fraction: {self.train_fraction.active} of {pairs} pairs leaves none to test")
 
+    def unused(self) -> dict[str, str]:
+        """Returns the fields that have no effect on this run, each with the setting that makes it so."""
+        no_perceptron = "" if self.model in PERCEPTRONS else f"model={self.model}"
+        no_grokfast = "" if self.gradient_filter == "grokfast" else "gradient_filter=none"
+        idle = {
+            "batch_size": "" if self.batching == "minibatch" else "batching=full",
+            "modulus": f"operation={self.operation}" if self.operation.startswith("s5") else "",
+            "second_momentum": "optimizer=sgd" if self.optimizer == "sgd" else "",
+            "hidden_layers": no_perceptron,
+            "biases": no_perceptron,
+            "grokfast_gain": no_grokfast,
+            "grokfast_memory": no_grokfast,
+        }
+        return {name: setting for name, setting in idle.items() if setting}
+
 
 Model = OneHotMLP | EmbeddingMLP | NandaTransformer | PowerDecoder
 

@@ -14,7 +14,7 @@ from absl import flags as absl_flags
 
 from phenom_jax.engine.config import Settings
 from phenom_jax.experiment import Experiment, Preset, Schedule
-from phenom_jax.hparams import Bounds, Field, InvalidValue, Value, fields
+from phenom_jax.hparams import Bounds, Field, InvalidValue, Value, build, fields
 from phenom_jax.sweep.axes import Sweep, allowed, nearest, parse_axis, parse_sweep
 
 KINDS = {
@@ -68,11 +68,13 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
     words = _absl_parse(given, arguments)
     if words:
         raise InvalidValue(f"{words[0]}: a stray word, allowed are flags --name=value")
+    asked = [name for name in fields(experiment.hparams) if given[name].present]
     preset = _preset(experiment.presets, given.preset or "")
     for name, text in preset.flags.items():
         if not given[name].present:
             given[name].parse(text)
     sweep = _sweep(experiment, given)
+    _check_effect(experiment, sweep, asked)
     option: dict[str, Any] = {field.name: _option(field, getattr(given, field.name)) for field in _options(experiment)}
     return Command(
         sweep=sweep,
@@ -182,6 +184,20 @@ def _sweep(experiment: Experiment, given: absl_flags.FlagValues) -> Sweep:
     texts = {name: getattr(given, name) for name in fields(experiment.hparams)}
     zips = [text for text in given.zip if text]
     return parse_sweep(experiment.hparams, {name: text for name, text in texts.items() if text is not None}, zips)
+
+
+def _check_effect(experiment: Experiment, sweep: Sweep, asked: Sequence[str]) -> None:
+    """Raises InvalidValue if a flag that was given has no effect on any run: none is silently ignored."""
+    if not asked or not hasattr(experiment.hparams, "unused"):
+        return
+    idle = set(asked)
+    for run in sweep.runs():
+        unused: Mapping[str, str] = build(experiment.hparams, run.values).unused()  # type: ignore[attr-defined]
+        idle &= unused.keys()
+        if not idle:
+            return
+    name = min(idle)
+    raise InvalidValue(f"{name}: has no effect with {unused[name]} in any run of this sweep")
 
 
 def _chosen(sweep: Sweep, texts: Sequence[str]) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """The grokking experiment of one run: its phenomenon, its independence of padding, and its refusals."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,12 +15,14 @@ from experiments.grokking import (
     State,
     done,
     expensive,
+    experiment,
     init,
     make_model,
     measure,
     step,
     summarise,
 )
+from phenom_jax.engine.flags import parse
 from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
@@ -204,3 +208,21 @@ def test_measures_are_those_done_reads():
     assert not done(Measures(**fields))
     assert done(Measures(**fields | {"train_accuracy": jnp.ones(()), "test_accuracy": jnp.array(0.99)}))
     assert not done(Measures(**fields | {"train_accuracy": jnp.array(0.5), "test_accuracy": jnp.ones(())}))
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--batch_size=64"], "batch_size: has no effect with batching=full in any run of this sweep"),
+        (["--model=nanda", "--hidden_layers=2"], "hidden_layers: has no effect with model=nanda in any run"),
+        (["--grokfast_gain=1,2"], "grokfast_gain: has no effect with gradient_filter=none in any run"),
+    ],
+)
+def test_a_flag_without_effect_is_refused(flags, said):
+    with pytest.raises(InvalidValue, match=re.escape(said)):
+        parse(experiment, flags)
+
+
+def test_a_flag_with_an_effect_on_some_runs_is_taken():
+    command = parse(experiment, ["--batch_size=64", "--batching=full,minibatch", "--gradient_filter=none,grokfast"])
+    assert len(command.sweep) == 4 * 36

@@ -24,7 +24,7 @@ PRESETS = {
     "transformer": Preset(
         help="Nanda's transformer made quick: addition mod 59, half the pairs, 256 hidden units, 3 seeds with and "
         "without decay, one minute on two cores. Run to its end: with decay it generalises by step 650 while the weight "
-        "norm falls to a third; without, test accuracy stays below 30 %.",
+        "norm falls to a third; without, test accuracy stays below 40 %.",
         flags={
             "model": "nanda",
             "width": "256",
@@ -55,7 +55,8 @@ PRESETS = {
     ),
     "nanda": Preset(
         help="Nanda et al. 2023: one-layer transformer, addition mod 113, 30 % of pairs, 4 seeds with and without "
-        "decay, 40k steps. Expected: generalisation at 5k-14k steps on 4-5 key frequencies. Not run to its end yet.",
+        "decay, 40k steps. Published: generalisation at 5k-14k steps. Not run whole; seeds 0 and 1 with decay took 4 "
+        "minutes on two cores: memorisation at step 140, generalisation at 6430 and 3670.",
         flags={
             "model": "nanda",
             "modulus": "113",

@@ -184,7 +184,9 @@ def check(path: Path, config: Config) -> Config | None:
     differences = list(_differences(earlier, config))
     if differences:
         lines = "\n".join(f"  {line}" for line in differences)
-        raise InvalidValue(f"out: {path} was made by another command, allowed is the same, one with more runs, or another --out:\n{lines}")
+        raise InvalidValue(
+            f"out: {path} was made by another command, allowed is the same, one with more runs, or another --out:\n{lines}"
+        )
     return earlier
 
 

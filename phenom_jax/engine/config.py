@@ -185,7 +185,7 @@ def check(path: Path, config: Config) -> Config | None:
     if differences:
         lines = "\n".join(f"  {line}" for line in differences)
         raise InvalidValue(
-            f"out: {path} was made by another command, allowed is the same, one with more runs, or another --out:\n{lines}"
+            f"out: {path} was made by another command, allowed is the same or more runs, or another --out:\n{lines}"
         )
     return earlier
 

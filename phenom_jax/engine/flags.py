@@ -34,7 +34,7 @@ LISTS = {
 }
 GRAMMAR = """\
 A hyperparameter takes one value or an axis, and axes make a product unless zipped:
-  --weight_decay=0,0.3,1   --seed=0:16   --seed=0:16:2   --learning_rate=log:1e-4:1e-1:7   --share=lin:0.1:0.9:5"""
+  --weight_decay=0,0.3,1   --seed=0:16   --seed=0:16:2   --learning_rate=log:1e-4:1e-1:7   --FIELD=lin:0.1:0.9:5"""
 
 
 class Command(NamedTuple):

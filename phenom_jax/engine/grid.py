@@ -37,7 +37,8 @@ def measure_grid(schedule: Schedule, steps: Collection[int]) -> Grid:
 
     def subset(count: int) -> np.ndarray:
         chosen = np.zeros(len(points), bool)
-        chosen[np.unique(np.linspace(0, len(points) - 1, min(max(count, 1), len(points))).round().astype(int))] = True
+        if count > 1:
+            chosen[np.linspace(0, len(points) - 1, min(count, len(points))).round().astype(int)] = True
         chosen[-1] = True
         return chosen
 

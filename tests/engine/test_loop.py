@@ -287,6 +287,11 @@ def test_the_measure_grid_holds_the_ends_and_only_multiples_of_the_resolution():
     assert ratios.max() / ratios.min() < 1.2
 
 
+def test_a_sparse_schedule_of_no_points_is_the_end_alone():
+    grid = measure_grid(Schedule(points=5, expensive_points=0, kept_points=1), {100})
+    assert np.flatnonzero(grid.expensive).tolist() == np.flatnonzero(grid.kept).tolist() == [len(grid.steps) - 1]
+
+
 def test_a_grid_of_no_steps_is_the_initial_state():
     assert measure_grid(Schedule(), {0}).steps.tolist() == [0]
 

@@ -96,7 +96,7 @@ class Progress:
 
     def _line(self) -> Group:
         done = self.total_steps - self.steps_left
-        return Group(ProgressBar(total=max(1, self.total_steps), completed=done, width=60), Text(self.text))
+        return Group(Text(self.text), ProgressBar(total=max(1, self.total_steps), completed=done, width=60))
 
 
 def _duration(seconds: float) -> str:

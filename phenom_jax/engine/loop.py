@@ -51,7 +51,7 @@ def train(work: Work, directory: RunDirectory, progress: Progress, stop: Stop) -
     """Trains every run of the sweep that is not over yet and returns how it ended."""
     results = Results.open(
         directory.path / "results.zarr",
-        [run for bucket in work.plan.buckets for run in bucket.runs],
+        work.runs,
         fields(work.experiment.hparams),
         work.grid.steps,
         recorded_variables(work.experiment, work.plan),

@@ -21,9 +21,11 @@ class Work(NamedTuple):
     Attributes:
       experiment: under the settings: its schedule is theirs, with a resolution that divides every run's steps, and
         without `done` where runs are not to leave early.
+      runs: in the order of the sweep.
     """
 
     experiment: Experiment
+    runs: tuple[Run, ...]
     plan: Plan
     grid: Grid
     settings: Settings
@@ -44,4 +46,4 @@ def make_work(experiment: Experiment, runs: Sequence[Run], settings: Settings, d
         done=experiment.done if settings.retire_done else None,
     )
     plan = make_plan(experiment, runs, devices.platform, devices.count)
-    return Work(experiment, plan, measure_grid(experiment.schedule, steps), settings, devices)
+    return Work(experiment, tuple(runs), plan, measure_grid(experiment.schedule, steps), settings, devices)

@@ -23,6 +23,7 @@ from phenom_jax.engine.config import Settings
 from phenom_jax.engine.grid import measure_grid
 from phenom_jax.engine.stop import Stop
 from phenom_jax.experiment import Experiment, Schedule
+from phenom_jax.results.dataset import open_results
 from phenom_jax.results.kept import read_kept
 from phenom_jax.sizes import Size
 
@@ -170,6 +171,12 @@ def test_many_runs_flow_through_few_lanes(tmp_path):
     results = results_of(tmp_path)
     np.testing.assert_array_equal(results.last_step, results.steps)
     assert not np.isnan(results.error.where(results.step <= results.steps, 0)).any()
+
+
+def test_rows_lie_in_the_order_of_the_sweep_whatever_the_programs(tmp_path):
+    train_in(tmp_path, seed="0:2", layers="1,2", steps="10")
+    results = open_results(tmp_path / "results.zarr")
+    assert results.seed.values.tolist() == [0, 0, 1, 1] and results.layers.values.tolist() == [1, 2, 1, 2]
 
 
 def test_a_done_run_leaves_early_and_its_final_state_is_kept(tmp_path):

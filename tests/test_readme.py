@@ -26,6 +26,7 @@ def test_the_readmes_phenomenon_is_short_and_runs(tmp_path):
     assert len(experiment.splitlines()) <= 60
     for name in ("experiments", "launch"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
     (tmp_path / "experiments" / "implicit_bias.py").write_text(experiment)
     (tmp_path / "launch" / "implicit_bias.py").write_text(launcher)
     (tmp_path / "phenom_jax").symlink_to(ROOT / "phenom_jax")

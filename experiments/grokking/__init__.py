@@ -30,6 +30,7 @@ from phenom_jax.optim import OPTIMIZERS, advance, grokfast, start
 from phenom_jax.sizes import Size, masked_mean
 from phenom_jax.tasks.modular import NEED_PRIME, Operation, Split, is_prime, pair_count, split, table
 
+DATA_STREAM = 0xDA7A  # apart from what the weights draw from the same seed
 PERCEPTRONS = {"mlp": OneHotMLP, "embedding_mlp": EmbeddingMLP}
 TRANSFORMERS = {"nanda": NandaTransformer, "power": PowerDecoder}
 LAYOUT = ("model", "hidden_layers", "biases")  # what decides which tensors a model has
@@ -129,7 +130,8 @@ def init(hp: Grokking) -> State:
     """Returns the initial weights, drawn from the seed, and the data, drawn from the split seed."""
     questions = table(hp.operation, hp.modulus)
     model = make_model(hp)
-    data_key = jax.random.fold_in(jax.random.key(jnp.where(hp.split_seed < 0, hp.seed, hp.split_seed)), 1)
+    split_seed = jnp.where(hp.split_seed < 0, hp.seed, hp.split_seed)
+    data_key = jax.random.fold_in(jax.random.key(split_seed), DATA_STREAM)
     return State(
         model=model,
         optimizer=start(make_optimizer(hp), model),

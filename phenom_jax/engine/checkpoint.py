@@ -17,6 +17,10 @@ from orbax.checkpoint import checkpoint_managers as policies
 TRASH = "_trash"
 
 
+class Mismatch(Exception):
+    """A whole checkpoint does not fit what is to go on from it: other steps, other devices."""
+
+
 class Restored(NamedTuple):
     """A checkpoint read back: the chunk it was taken after, the tree, and the JSON saved beside it."""
 
@@ -69,19 +73,29 @@ class Checkpoints:
         """Returns when the last save is on disk; raises what stopped it."""
         self._manager.wait_until_finished()
 
+    @property
+    def latest(self) -> int:
+        """The chunk of the newest checkpoint, 0 where there is none; the next save must be above it."""
+        return max(self._manager.all_steps(), default=0)
+
     def restore(self, template: Callable[[dict[str, Any]], Any], note: Callable[[str], None]) -> Restored | None:
-        """Returns the newest whole checkpoint, or None where there is none.
+        """Returns the newest whole checkpoint, or None where there is none or it does not fit.
 
         Args:
-          template: `(meta) -> ShapeDtypeStructs with shardings` of the tree that was saved with this meta.
+          template: `(meta) -> ShapeDtypeStructs with shardings` of the tree that was saved with this meta; raises
+            Mismatch where it does not fit.
           note: told of every checkpoint that had to be passed over.
         """
         for chunk in sorted(self._manager.all_steps(), reverse=True):
             try:
                 return self._read(chunk, template)
+            except Mismatch as error:
+                note(f"checkpoint {chunk} in {self._directory} does not fit: {error}; its unfinished runs begin anew")
+                return None
             except Exception as error:  # whatever a damaged directory makes Orbax raise
                 note(f"checkpoint {chunk} in {self._directory} is damaged ({_first_line(error)}): using the one before")
                 self._manager.delete(chunk)
+                shutil.rmtree(self._directory / TRASH, ignore_errors=True)  # its number will be used again
         return None
 
     def _read(self, chunk: int, template: Callable[[dict[str, Any]], Any]) -> Restored:

@@ -14,7 +14,7 @@ from rich.console import Console
 from phenom_jax.engine.config import RunDirectory, Settings, make_config
 from phenom_jax.engine.devices import all_devices
 from phenom_jax.engine.flags import Command, help_text, parse
-from phenom_jax.engine.layout import choose
+from phenom_jax.engine.layout import check_fits, choose
 from phenom_jax.engine.loop import train
 from phenom_jax.engine.program import AXIS
 from phenom_jax.engine.progress import Progress
@@ -96,6 +96,8 @@ def _user_cache() -> Path:
 def _run(experiment: Experiment, command: Command, typed: str) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
     work = make_work(experiment, command.sweep.runs(), command.settings, all_devices(AXIS))
+    for bucket in work.plan.buckets:
+        check_fits(work, bucket)
     lanes = []
     if command.plan or command.settings.lanes:  # the probe is kept, training does not repeat it
         lanes = [choose(work, bucket) for bucket in work.plan.buckets]
@@ -111,7 +113,7 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
             print(f"stopped by {outcome.interrupted}, all is kept; to resume: {_without_rerun(typed)}")
             return INTERRUPTED
         _show(experiment, command, directory, console)
-    return SOME_FAILED if outcome.counts.get("failed") else 0
+    return SOME_FAILED if outcome.counts.keys() & {"failed", "waiting", "running"} else 0
 
 
 def _without_rerun(typed: str) -> str:

@@ -64,6 +64,11 @@ def choose(work: Work, bucket: Bucket) -> Lanes:
     return _Choice(work, bucket).lanes()
 
 
+def check_fits(work: Work, bucket: Bucket) -> None:
+    """Raises InvalidValue where not even one run per device fits in memory."""
+    _Choice(work, bucket).most_lanes()
+
+
 def describe(lanes: Lanes) -> dict[str, Any]:
     """Returns the choice as JSON."""
     return {
@@ -141,7 +146,7 @@ class _Choice:
 
     def _climb(self) -> Probe:
         """Returns the probe of the fastest group size, walking from a first guess in long, then short strides."""
-        most = self._most_lanes()
+        most = self.most_lanes()
         probes: dict[int, Probe] = {}
 
         def speed(lanes: int) -> float:
@@ -167,7 +172,7 @@ class _Choice:
         groups = math.ceil(self._per_device / probe.lanes)
         return self._per_device / (groups * probe.tick_seconds)
 
-    def _most_lanes(self) -> int:
+    def most_lanes(self) -> int:
         budget = memory_budget(self.work.devices)
         fit = budget // (2 * self._lane_bytes)
         if fit < 1:

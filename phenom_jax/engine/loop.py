@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from phenom_jax.engine.checkpoint import Checkpoints
+from phenom_jax.engine.checkpoint import Checkpoints, Mismatch
 from phenom_jax.engine.config import RunDirectory
 from phenom_jax.engine.layout import Lanes, choose, describe
 from phenom_jax.engine.placement import busiest, dense_order, smaller
@@ -105,6 +105,7 @@ class _BucketTraining:
         self.runs = {run.id: run for run in bucket.runs}
         self.metric_names = step_metric_names(work.experiment, bucket.template)
         self.waiting: collections.deque[str] = collections.deque()
+        self.pending: list[str] = []
         self.in_lane: list[str | None] = []
         self.step = np.zeros(0, int)
         self.chunks = 0
@@ -112,21 +113,23 @@ class _BucketTraining:
     def run(self) -> None:
         """Trains until the bucket's runs are over or a stop is requested."""
         statuses = self.results.statuses()
-        pending = [run_id for run_id in self.runs if statuses[run_id] not in OVER]
+        self.pending = pending = [run_id for run_id in self.runs if statuses[run_id] not in OVER]
         if not pending:
             return
         if self.work.experiment.keep:
             self.kept = KeptStates(self.directory.path / "kept.zarr" / self.bucket.id, list(self.runs))
         with Checkpoints(self.directory.path / "checkpoints" / self.bucket.id) as checkpoints:
             begun = {run_id for run_id in pending if statuses[run_id] == "running"}  # not those to be run again
-            lanes = self._restore(checkpoints, begun) or self._start()
+            self.chunks = checkpoints.latest
+            lanes = self._restore(checkpoints, begun) if begun else None
+            lanes = self._start() if lanes is None else lanes
             held = set(self.in_lane)
             self.waiting = collections.deque(run_id for run_id in pending if run_id not in held)
             self._work(lanes, checkpoints)
 
     def fail(self, reason: str) -> None:
-        """Marks the runs that were in lanes as failed and says why."""
-        held = [run_id for run_id in self.in_lane if run_id]
+        """Marks the runs that were in lanes, or were to enter them, as failed and says why."""
+        held = [run_id for run_id in self.in_lane if run_id] or self.pending
         self.progress.note(f"{len(held)} runs failed: {reason}")
         self.results.write(held, {}, ["failed"] * len(held), np.zeros(len(held), int), [reason] * len(held))
 
@@ -147,10 +150,12 @@ class _BucketTraining:
         """Returns the lanes of the newest checkpoint; lanes whose run is not one of the `begun` are free."""
 
         def template(meta: dict[str, Any]) -> Lane:
+            if meta["grid"] != self._grid():
+                raise Mismatch("its runs are measured at other steps")
             saved = Layout(*meta["layout"])
             groups, rest = divmod(saved.total, self.work.devices.count * saved.lanes)
             if rest:
-                raise ValueError(f"{saved.total} lanes do not divide over {self.work.devices.count} devices")
+                raise Mismatch(f"{saved.total} lanes in groups of {saved.lanes} on {self.work.devices.count} devices")
             self._use(Lanes(Layout(self.work.devices.count, groups, saved.lanes), meta["ticks"], 0.0, 0))
             return self.program.template()
 
@@ -163,7 +168,10 @@ class _BucketTraining:
         lanes = found.tree._replace(status=jax.device_put(status.astype(np.int32), self.program.sharding))
         self.step = np.array(found.tree.step)
         live = sum(run_id is not None for run_id in self.in_lane)
-        self.progress.note(f"resumed {live} live runs of program {self.bucket.id} from checkpoint {found.chunk}")
+        self.progress.note(
+            f"resumed {live} live runs of program {self.bucket.id} from checkpoint {found.chunk}, in its lanes: "
+            f"{self.program.layout.devices} x {self.program.layout.groups} x {self.program.layout.lanes}"
+        )
         return lanes
 
     def _work(self, lanes: Lane, checkpoints: Checkpoints) -> None:
@@ -198,7 +206,12 @@ class _BucketTraining:
         self.results.flush()
 
     def _meta(self) -> dict[str, Any]:
-        return {"in_lane": self.in_lane, "layout": list(self.program.layout), "ticks": self.ticks}
+        layout = list(self.program.layout)
+        return {"in_lane": self.in_lane, "layout": layout, "ticks": self.ticks, "grid": self._grid()}
+
+    def _grid(self) -> list[list[int]]:
+        """Returns what the indices in lanes and records point into."""
+        return [[self.work.experiment.schedule.resolution], *(column.astype(int).tolist() for column in self.work.grid)]
 
     def _fill(self, lanes: Lane) -> Lane:
         """Returns the lanes with waiting runs in the free ones, spread over devices and groups."""

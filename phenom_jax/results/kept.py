@@ -41,7 +41,10 @@ class KeptStates:
         """Sets the rows of n runs: every leaf [n, K, ...], and the steps [n, K] they were kept at."""
         rows = np.array([self._rows[run_id] for run_id in run_ids])
         for name, values in {**leaves, "step": steps}.items():
-            self._array(name, values).oindex[rows] = values  # type: ignore[union-attr]
+            array = self._array(name, values)
+            if array.shape[1] < values.shape[1]:  # the sweep was extended by longer runs
+                array.resize((array.shape[0], *values.shape[1:]))
+            array.oindex[rows, slice(0, values.shape[1])] = values  # type: ignore[union-attr]
 
     def _array(self, name: str, values: np.ndarray) -> zarr.Array:
         if name in self._group:

@@ -272,6 +272,55 @@ def test_a_run_that_is_run_again_starts_at_its_beginning(tmp_path, monkeypatch):
     assert train_in(tmp_path, settings=settings, **flags).trained_steps == 1905
 
 
+def test_longer_runs_added_to_a_stopped_sweep_are_measured_and_kept_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.01)
+    train_in(tmp_path, seed="0:2", steps="10")  # three measure steps, so three kept states
+    train_in(tmp_path, stop=StopAfter(2), seed="0:2", steps="10,4000")
+    assert "running" in results_of(tmp_path).status
+    outcome = train_in(tmp_path, seed="0:2", steps="10,4000,8000")
+    assert outcome.counts == {"finished": 6}
+    results = results_of(tmp_path)
+    np.testing.assert_array_equal(results.last_step, results.steps)
+    kept = read_kept(next((tmp_path / "kept.zarr").iterdir()))
+    ends = dict(zip(results.run_id.values, results.steps.values))
+    assert [row.max() for row in kept.steps] == [ends[run_id] for run_id in kept.run_ids]
+
+
+def test_a_checkpoint_that_does_not_fit_the_devices_is_not_called_damaged(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.01)
+    settings = Settings(schedule=toy.toy.schedule, group=2, lanes=4)
+    flags = {"seed": "0:4", "steps": "4000"}
+    train_in(tmp_path, settings=settings, stop=StopAfter(1), **flags)
+    outcome = train_in(tmp_path, settings=dataclasses.replace(settings, lanes=6), devices=3, **flags)
+    assert outcome.counts == {"finished": 4}
+    said = capsys.readouterr().out
+    assert "does not fit" in said and "damaged" not in said
+
+
+def test_training_goes_on_to_save_after_a_damaged_checkpoint(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.01)
+    settings = Settings(schedule=toy.toy.schedule, group=2, lanes=4, checkpoint_seconds=0.0)
+    flags = {"seed": "0:4", "steps": "8000"}
+    train_in(tmp_path, settings=settings, stop=StopAfter(4), **flags)
+    (checkpoints,) = (tmp_path / "checkpoints").iterdir()
+    newest = max((path for path in checkpoints.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+    for path in (newest / "state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    train_in(tmp_path, settings=settings, **flags)
+    assert "is damaged" in capsys.readouterr().out
+    assert set(results_of(tmp_path).status.values) == {"finished"}
+
+
+def test_an_error_before_any_run_entered_a_lane_fails_the_programs_runs(tmp_path, monkeypatch):
+    def no_memory(work, bucket):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    monkeypatch.setattr(loop, "choose", no_memory)
+    assert train_in(tmp_path, seed="0:3").counts == {"failed": 3}
+    assert "RESOURCE_EXHAUSTED" in results_of(tmp_path).reason.values[0]
+
+
 def test_runs_that_diverged_can_be_run_again(tmp_path):
     flags = {"seed": "0:4", "learning_rate": "0.1,1e12"}
     train_in(tmp_path, **flags)

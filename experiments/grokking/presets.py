@@ -11,7 +11,7 @@ PRESETS = {
     ),
     "delay_law": Preset(
         help="Delay against lr x weight decay: quadratic activation, 4 seeds, two step sizes, three weight decays, "
-        "half a minute on two cores. Run to its end: all 24 runs generalise, the delay falls as (lr wd)^-0.75, more "
+        "half a minute on two cores. Run to its end: all 24 runs generalise, the delay falls as (lr wd)^-0.76, more "
         "slowly than the law's -1.",
         flags={
             "activation": "quadratic",

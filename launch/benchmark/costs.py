@@ -57,7 +57,7 @@ def start_seconds(devices: Devices, effort: Effort = FULL) -> Iterator[Compariso
     with tempfile.TemporaryDirectory() as cache:
         first_line_seconds(cache)
         warm = min(first_line_seconds(cache) for _ in range(effort.rounds))
-    note = f"{' '.join(ENTER)}: command to the end of the first ten steps of 24 runs, warm cache"
+    note = f"{' '.join(ENTER)}: command to the end of the first ten steps of its runs, warm cache"
     yield Comparison("start_seconds", warm, None, "s", "< 5", note)
 
 

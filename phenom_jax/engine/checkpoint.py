@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import shutil
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
+from phenom_jax.engine import processes
+
 TRASH = "_trash"
+ODD_MULTIPLIERS = (0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35)
+
+logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)  # what fails is said here
 
 
 class Mismatch(Exception):
-    """A whole checkpoint does not fit what is to go on from it: other steps, other devices."""
+    """A whole checkpoint does not fit what is to go on from it: other steps, another version."""
+
+
+class SaveFailed(Exception):
+    """A checkpoint could not be written; the text says why."""
 
 
 class Restored(NamedTuple):
@@ -33,20 +44,13 @@ class Checkpoints:
     """The two newest checkpoints of one bucket, in a directory of its own. Use it as a context manager.
 
     A process that leaves without closing Orbax's manager loses its last asynchronous save, so `close` is not optional.
+    With several processes all of them save and restore together.
     """
 
     def __init__(self, directory: Path):
         self._directory = directory
-        shutil.rmtree(directory / TRASH, ignore_errors=True)  # steps whose deletion was interrupted
-        self._manager = ocp.CheckpointManager(
-            directory.resolve(),
-            item_names=("state", "meta"),
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=policies.LatestN(2),
-                cleanup_tmp_directories=True,
-                todelete_subdir=TRASH,
-            ),
-        )
+        self._opened: ocp.CheckpointManager | None = None
+        self._saving: int | None = None
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -54,24 +58,43 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._manager.close()
-        shutil.rmtree(self._directory / TRASH, ignore_errors=True)
+        self._close()
 
     def save(self, chunk: int, tree: Any, meta: Mapping[str, Any]) -> None:
         """Starts to save `tree` (arrays) and `meta` (JSON) as of `chunk`; the arrays may be donated afterwards.
 
         Raises:
-          RuntimeError: Orbax refused the save, or the one before it failed in the background.
+          SaveFailed: it could not be begun, or the one before it failed in the background.
         """
         leaves = _named_leaves(tree)
         state = ocp.args.StandardSave(leaves)
-        described = ocp.args.JsonSave({**meta, "checksums": _checksums(leaves)})
-        if not self._manager.save(chunk, args=ocp.args.Composite(state=state, meta=described)):
-            raise RuntimeError(f"checkpoint {chunk} was not saved in {self._directory}")
+        described = ocp.args.JsonSave({**meta, "sums": _sums(leaves)})
+        try:
+            saved = self._manager.save(chunk, args=ocp.args.Composite(state=state, meta=described))
+        except Exception as error:  # whatever the disk makes Orbax raise
+            raise self._failed(error) from None
+        if not saved:
+            raise SaveFailed(f"Orbax refused checkpoint {chunk}, the newest is {self.latest}")
+        self._saving = chunk
+
+    def check(self) -> None:
+        """Raises SaveFailed if the last save has failed in the background by now."""
+        if self._saving is not None and not self._manager.is_saving_in_progress():
+            self.wait()
 
     def wait(self) -> None:
-        """Returns when the last save is on disk; raises what stopped it."""
-        self._manager.wait_until_finished()
+        """Returns when the last save is on disk.
+
+        Raises:
+          SaveFailed: it never will be.
+        """
+        if self._saving is None:
+            return
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            raise self._failed(error) from None
+        self._saving = None
 
     @property
     def latest(self) -> int:
@@ -82,8 +105,8 @@ class Checkpoints:
         """Returns the newest whole checkpoint, or None where there is none or it does not fit.
 
         Args:
-          template: `(meta) -> ShapeDtypeStructs with shardings` of the tree that was saved with this meta; raises
-            Mismatch where it does not fit.
+          template: `(meta) -> tree` that was saved with this meta: ShapeDtypeStructs with shardings, or NumPy arrays
+            where the leaf is wanted on the host; raises Mismatch where it does not fit.
           note: told of every checkpoint that had to be passed over.
         """
         for chunk in sorted(self._manager.all_steps(), reverse=True):
@@ -92,19 +115,58 @@ class Checkpoints:
             except Mismatch as error:
                 note(f"checkpoint {chunk} in {self._directory} does not fit: {error}; its unfinished runs begin anew")
                 return None
+            except jax.errors.JaxRuntimeError:
+                raise
             except Exception as error:  # whatever a damaged directory makes Orbax raise
                 note(f"checkpoint {chunk} in {self._directory} is damaged ({_first_line(error)}): using the one before")
                 self._manager.delete(chunk)
-                shutil.rmtree(self._directory / TRASH, ignore_errors=True)  # its number will be used again
+                self._empty_trash()  # its number will be used again
         return None
+
+    @property
+    def _manager(self) -> ocp.CheckpointManager:
+        if self._opened is None:
+            self._empty_trash()  # of steps whose deletion was interrupted
+            self._opened = ocp.CheckpointManager(
+                self._directory.resolve(),
+                item_names=("state", "meta"),
+                options=ocp.CheckpointManagerOptions(
+                    preservation_policy=policies.LatestN(2),
+                    cleanup_tmp_directories=True,
+                    todelete_subdir=TRASH,
+                ),
+            )
+        return self._opened
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            with contextlib.suppress(Exception):  # who needs the last save has waited for it
+                self._opened.close()
+            self._opened = None
+            self._empty_trash()
+
+    def _failed(self, error: Exception) -> SaveFailed:
+        """Returns the failure after giving up the manager, which would go on to list the failed step as its latest."""
+        self._saving = None
+        manager, self._opened = self._opened, None
+        with contextlib.suppress(Exception):  # the same failure once more
+            if manager is not None:
+                manager.close()
+        return SaveFailed(_first_line(error))
+
+    def _empty_trash(self) -> None:
+        if processes.first():
+            shutil.rmtree(self._directory / TRASH, ignore_errors=True)
 
     def _read(self, chunk: int, template: Callable[[dict[str, Any]], Any]) -> Restored:
         meta = self._manager.restore(chunk, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        if "sums" not in meta:
+            raise Mismatch("an older version wrote it")
         wanted = template(meta)
         leaves = _named_leaves(wanted)
         state = ocp.args.StandardRestore(leaves)
         found = self._manager.restore(chunk, args=ocp.args.Composite(state=state))["state"]
-        wrong = [name for name, checksum in _checksums(found).items() if meta["checksums"].get(name) != checksum]
+        wrong = [name for name, total in _sums(found).items() if meta["sums"].get(name) != total]
         if wrong:
             raise ValueError(f"checksum of {wrong[0]}")
         paths, structure = jax.tree.flatten_with_path(wanted)
@@ -119,9 +181,30 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if np.prod(leaf.shape, dtype=int)}
 
 
-def _checksums(leaves: Mapping[str, Any]) -> dict[str, int]:
-    """Returns a crc32 per leaf: a flipped bit on disk would restore silently wrong."""
-    return {name: zlib.crc32(np.ascontiguousarray(jax.device_get(leaf)).data) for name, leaf in leaves.items()}
+def _sums(leaves: Mapping[str, Any]) -> dict[str, int]:
+    """Returns a checksum per leaf: a flipped bit on disk would restore silently wrong."""
+    return {name: int(total) for name, total in processes.to_host({n: _sum(x) for n, x in leaves.items()}).items()}
+
+
+@jax.jit
+def _sum(leaf: jax.Array) -> jax.Array:
+    """Returns uint32[], the words of `leaf` each times an odd number of its place, modulo 2^32.
+
+    Computed where the leaf lies, and the same on any number of devices. A flipped bit always changes it, for odd
+    numbers have inverses modulo 2^32.
+    """
+    words = leaf.astype(jnp.uint8) if leaf.dtype == bool else _words(leaf)
+    place = jnp.zeros(words.shape, jnp.uint32)
+    for axis in range(words.ndim):
+        place = (place + jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)) * jnp.uint32(ODD_MULTIPLIERS[0])
+    place = (place ^ (place >> 15)) * jnp.uint32(ODD_MULTIPLIERS[1])
+    place = (place ^ (place >> 13)) * jnp.uint32(ODD_MULTIPLIERS[2])
+    return (words.astype(jnp.uint32) * (place | jnp.uint32(1))).sum(dtype=jnp.uint32)
+
+
+def _words(leaf: jax.Array) -> jax.Array:
+    bits = min(32, 8 * leaf.dtype.itemsize)
+    return jax.lax.bitcast_convert_type(leaf, jnp.dtype(f"uint{bits}"))
 
 
 def _first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import fcntl
@@ -39,6 +40,7 @@ class Settings:
       devices: how many CPU devices, or None for one per core.
       lanes: runs side by side in a program, or None for what memory and a probe allow.
       group: lanes that one vmap holds, the groups one after the other; None for the measured best.
+      on_diverge: what a run does that diverged: it leaves its lane, goes on to its last step, or stops the sweep.
       checkpoint_seconds: the cadence of checkpoints.
       rerun: finished runs of this status are trained again.
     """
@@ -50,6 +52,7 @@ class Settings:
     devices: int | None = None
     lanes: int | None = None
     group: int | None = None
+    on_diverge: Literal["retire", "continue", "stop"] = "retire"
     checkpoint_seconds: float = 60.0
     rerun: Literal["failed", "diverged"] | None = None
 
@@ -101,14 +104,23 @@ class RunDirectory:
       config: as written in it.
     """
 
-    def __init__(self, path: str | Path, config: Config):
+    def __init__(self, path: str | Path, config: Config, writes: bool = True):
         """Makes or opens the directory and writes its config.
 
+        Args:
+          writes: False where another process of the same training does so.
         Raises:
           InvalidValue: it cannot be written, is in use by another process, holds what is not a run directory, or
             was made by another experiment, other settings or runs that `config` leaves out. Nothing is changed then.
         """
         self.path = Path(path).expanduser().absolute()
+        self.config = config
+        self._writes = writes
+        if writes:
+            self._take()
+
+    def _take(self) -> None:
+        config = self.config
         check(self.path, config)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -135,14 +147,17 @@ class RunDirectory:
 
     def close(self) -> None:
         """Lets other processes write here."""
-        self._lock.close()
+        if self._writes:
+            self._lock.close()
 
     def describe_program(self, bucket_id: str, facts: Mapping[str, Any]) -> None:
         """Adds what is known of a program once it runs (its lanes) to the plan in the config."""
         for bucket in self.config.plan.get("buckets", []):
             if bucket["id"] == bucket_id:
                 bucket.update(facts)
-        self._write()
+        if self._writes:
+            with contextlib.suppress(OSError):  # a full disk stops no training; the report lacks these facts
+                self._write()
 
     def _take_lock(self) -> None:
         try:

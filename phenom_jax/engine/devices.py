@@ -6,8 +6,12 @@ import os
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh
 
+from phenom_jax.engine import processes
+
+MEBIBYTE = 2**20
 SHARE_OF_FREE_MEMORY = {"cpu": 0.5, "gpu": 0.9, "tpu": 0.9}
 
 
@@ -21,7 +25,7 @@ class Devices(NamedTuple):
 
 
 def all_devices(axis: str) -> Devices:
-    """Returns every device of this process on a mesh of one axis."""
+    """Returns every device of every process on a mesh of one axis."""
     devices = jax.devices()
     mesh = jax.make_mesh((len(devices),), (axis,), axis_types=(AxisType.Auto,))
     platform = devices[0].platform
@@ -29,12 +33,15 @@ def all_devices(axis: str) -> Devices:
 
 
 def memory_budget(devices: Devices) -> int:
-    """Returns the bytes that one device's lanes and their temporaries may take."""
+    """Returns the bytes that one device's lanes and their temporaries may take; several processes agree on it."""
     share = SHARE_OF_FREE_MEMORY[devices.platform]
-    stats = devices.mesh.devices.flat[0].memory_stats()
+    here = devices.mesh.local_devices
+    stats = here[0].memory_stats()
     if stats and "bytes_limit" in stats:
-        return int(share * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
-    return int(share * _host_memory() / devices.count)
+        free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    else:
+        free = _host_memory() / len(here)
+    return int(processes.agreed(np.int32(share * free / MEBIBYTE))) * MEBIBYTE
 
 
 def _host_memory() -> int:

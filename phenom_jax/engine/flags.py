@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from absl import flags as absl_flags
 
 from phenom_jax.engine.config import Settings
+from phenom_jax.engine.processes import Group
 from phenom_jax.experiment import Experiment, Preset, Schedule
 from phenom_jax.hparams import Bounds, Field, InvalidValue, Value, build, fields
 from phenom_jax.sweep.axes import Sweep, allowed, nearest, parse_axis, parse_sweep
@@ -26,12 +27,14 @@ SWITCHES = {
     "plan": (False, "print the plan and exit; nothing is trained or written"),
     "report": (True, "write the figures and report.html"),
     "tensorboard": (True, "write tensorboard/: quantiles over runs, counts, hyperparameters"),
+    "distributed": (False, "one of several processes that train together, as SLURM, Open MPI, Kubernetes or TPU say"),
     "retire_done": (True, "a run that meets the experiment's `done` leaves before its last step"),
 }
 LISTS = {
     "zip": "names of axes that advance together, as in --zip=width,learning_rate; may be repeated",
     "tensorboard_runs": "ids of runs whose curves tensorboard/ shows in full",
 }
+ON_DIVERGE = ("retire", "continue", "stop")
 GRAMMAR = """\
 A hyperparameter takes one value or an axis, and axes make a product unless zipped:
   --weight_decay=0,0.3,1   --seed=0:16   --seed=0:16:2   --learning_rate=log:1e-4:1e-1:7   --FIELD=lin:0.1:0.9:5"""
@@ -46,6 +49,7 @@ class Command(NamedTuple):
       report, tensorboard: whether to write them.
       tensorboard_runs: run ids shown there in full.
       compilation_cache: its directory, or None for the usual one.
+      group: the processes that train together, or None for this one alone.
     """
 
     sweep: Sweep
@@ -56,6 +60,7 @@ class Command(NamedTuple):
     tensorboard: bool
     tensorboard_runs: tuple[str, ...]
     compilation_cache: Path | None
+    group: Group | None
 
 
 def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
@@ -85,6 +90,7 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
             devices=option["devices"] or None,
             lanes=option["lanes"] or None,
             group=option["group"] or None,
+            on_diverge=option["on_diverge"],
             rerun=None if option["rerun"] == "none" else option["rerun"],
             matmul_precision=option["matmul_precision"],
             checkpoint_seconds=option["checkpoint_seconds"],
@@ -95,6 +101,7 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
         tensorboard=given.tensorboard,
         tensorboard_runs=_chosen(sweep, given.tensorboard_runs),
         compilation_cache=Path(option["compilation_cache"]) if option["compilation_cache"] else None,
+        group=_group(given.distributed, option),
     )
 
 
@@ -120,11 +127,15 @@ def _options(experiment: Experiment) -> Iterator[Field]:
     """Yields the engine's flags that take one value."""
     schedule = experiment.schedule
     yield _field("out", "", "the run directory, where the same command resumes; runs/NAME[-PRESET] if not given")
+    yield _field("on_diverge", "retire", "a run that diverged leaves, goes on or stops the sweep", choices=ON_DIVERGE)
     yield _field("rerun", "none", "train these runs of the directory again", choices=("none", "failed", "diverged"))
     yield _field("matmul_precision", "highest", "of float32 products", choices=("highest", "high", "default"))
     yield _field("devices", 0, "CPU devices, 0 for one per core", at_least=0)
     yield _field("lanes", 0, "runs side by side in a program, 0 for what fits and is fastest", at_least=0)
     yield _field("group", 0, "lanes of one vmap, groups one after the other, 0 for the measured best", at_least=0)
+    yield _field("coordinator_address", "", "HOST:PORT of the first process, with --distributed without a scheduler")
+    yield _field("num_processes", 0, "of --distributed, where no scheduler says it", at_least=0)
+    yield _field("process_id", -1, "of this process, from 0, where no scheduler says it", at_least=-1)
     yield _field("resolution", schedule.resolution, "steps between two possible looks at a run", at_least=1)
     yield _field("points", schedule.points, "looks with cheap measures, log-spaced", at_least=1)
     yield _field("expensive_points", schedule.expensive_points, "of them with expensive measures", at_least=0)
@@ -178,6 +189,17 @@ def _option(field: Field, text: str | None) -> Value:
         raise InvalidValue(f"{field.name}: {text!r} is several values, allowed is one")
     field.validate(values[0])
     return values[0]
+
+
+def _group(distributed: bool, option: Mapping[str, Any]) -> Group | None:
+    said = {"coordinator_address": "", "num_processes": 0, "process_id": -1}
+    given = {name: None if option[name] == unsaid else option[name] for name, unsaid in said.items()}
+    if distributed:
+        return Group(**given)
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidValue(f"{name}: has no effect without --distributed")
+    return None
 
 
 def _sweep(experiment: Experiment, given: absl_flags.FlagValues) -> Sweep:

@@ -11,11 +11,12 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
+from phenom_jax.engine import processes
 from phenom_jax.engine.config import RunDirectory, Settings, make_config
 from phenom_jax.engine.devices import all_devices
 from phenom_jax.engine.flags import Command, help_text, parse
 from phenom_jax.engine.layout import check_fits, choose
-from phenom_jax.engine.loop import train
+from phenom_jax.engine.loop import Outcome, train
 from phenom_jax.engine.program import AXIS
 from phenom_jax.engine.progress import Progress
 from phenom_jax.engine.stop import Stop
@@ -30,13 +31,17 @@ from phenom_jax.sweep.plan import describe
 
 BAD_INPUT = 2
 SOME_FAILED = 1
+UNWRITTEN = 74  # EX_IOERR: the disk refused something to the end
 INTERRUPTED = 75  # EX_TEMPFAIL: the same command goes on
 STOPPED = 130  # by a second Ctrl-C
 FILE_WIDTH = 120  # of what is printed into a file
 
 
 def main(experiment: Experiment) -> None:
-    """Does what the command line asks for and exits: 0 done, 1 some runs failed, 2 bad input, 75 stopped by signal."""
+    """Does what the command line asks for and exits.
+
+    With 0 when done, 1 when some runs failed, 2 on bad input, 74 when the disk refused, 75 when stopped by a signal.
+    """
     sys.exit(launch(experiment, sys.argv[1:], shlex.join(sys.orig_argv)))
 
 
@@ -54,6 +59,8 @@ def launch(experiment: Experiment, arguments: Sequence[str], typed: str) -> int:
     try:
         command = parse(experiment, arguments)
         start_jax(command.settings, command.compilation_cache)
+        if command.group:
+            processes.join(command.group)
         return _run(experiment, command, typed)
     except InvalidValue as error:
         print(error, file=sys.stderr)
@@ -94,8 +101,8 @@ def _user_cache() -> Path:
 
 
 def _run(experiment: Experiment, command: Command, typed: str) -> int:
-    console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
     work = make_work(experiment, command.sweep.runs(), command.settings, all_devices(AXIS))
+    console = _console()
     for bucket in work.plan.buckets:
         check_fits(work, bucket)
     lanes = []
@@ -105,15 +112,30 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
         show_plan(work.plan, lanes, work.devices, console)
         return 0
     config = make_config(experiment.name, typed, command.sweep, command.settings, describe(work.plan))
-    with RunDirectory(command.out, config) as directory:
+    ours = processes.on_first(lambda: RunDirectory(command.out, config))
+    with ours or RunDirectory(command.out, config, writes=False) as directory:
         show_plan(work.plan, lanes, work.devices, console)
         with Stop() as stop, Progress(work.plan.runs, work.plan.run_steps, console) as progress:
             outcome = train(work, directory, progress, stop)
-        if outcome.interrupted:
-            print(f"stopped by {outcome.interrupted}, all is kept; to resume: {_without_rerun(typed)}")
-            return INTERRUPTED
-        _show(experiment, command, directory, console)
+        if outcome.interrupted or outcome.unwritten:
+            _say_how_it_stopped(outcome, typed)
+            return UNWRITTEN if outcome.unwritten else SOME_FAILED if stop.failure else INTERRUPTED
+        processes.on_first(lambda: _show(experiment, command, directory, console))
     return SOME_FAILED if outcome.counts.keys() & {"failed", "waiting", "running"} else 0
+
+
+def _console() -> Console:
+    """Returns where to print: nowhere but on the first process."""
+    width = None if sys.stdout.isatty() else FILE_WIDTH
+    return Console(width=width, quiet=not processes.first())
+
+
+def _say_how_it_stopped(outcome: Outcome, typed: str) -> None:
+    if not processes.first():
+        return
+    how = f"stopped by {outcome.interrupted}" if outcome.interrupted else "trained"
+    kept = f"the disk refused to the end: {outcome.unwritten}" if outcome.unwritten else "all is kept"
+    print(f"{how}, {kept}; to resume: {_without_rerun(typed)}")
 
 
 def _without_rerun(typed: str) -> str:

@@ -7,6 +7,7 @@ own program.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from phenom_jax.engine import processes
 from phenom_jax.engine.devices import memory_budget
 from phenom_jax.engine.program import Layout, Program, lane_shapes, stack_hps
 from phenom_jax.engine.work import Work
@@ -67,6 +69,11 @@ def choose(work: Work, bucket: Bucket) -> Lanes:
 def check_fits(work: Work, bucket: Bucket) -> None:
     """Raises InvalidValue where not even one run per device fits in memory."""
     _Choice(work, bucket).most_lanes()
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a device had no room for what was asked of it."""
+    return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
 
 
 def describe(lanes: Lanes) -> dict[str, Any]:
@@ -147,25 +154,36 @@ class _Choice:
     def _climb(self) -> Probe:
         """Returns the probe of the fastest group size, walking from a first guess in long, then short strides."""
         most = self.most_lanes()
-        probes: dict[int, Probe] = {}
+        probes: dict[int, Probe | None] = {}
 
         def speed(lanes: int) -> float:
             if lanes not in probes:
-                probes[lanes] = self._probe(lanes)
-            return self._runs_per_tick_second(probes[lanes])
+                probes[lanes] = self._probe_if_it_fits(lanes)
+            probe = probes[lanes]
+            return self._runs_per_tick_second(probe) if probe else 0.0
 
         full = FULL_GROUP_FLOPS[self.work.devices.platform] / max(self.bucket.step_flops, 1.0)
         best = max(self._least, min(STRIDE ** round(math.log(max(full, 1.0), STRIDE)), WIDEST_GUESS, most))
+        while not speed(best) and best > self._least:
+            best = max(self._least, best // 2)
         started = time.perf_counter()
         ticks = self.bucket.run_steps / self.work.experiment.schedule.resolution
-        expected = ticks / (speed(best) * self.work.devices.count)
+        expected = ticks / (speed(best) * self.work.devices.count) if speed(best) else 0.0
         for factor in (STRIDE, 1 / STRIDE, 2, 1 / 2):
-            while time.perf_counter() - started < PROBE_SHARE * expected:
+            while processes.agreed(time.perf_counter() - started < PROBE_SHARE * expected):
                 next_size = max(self._least, min(int(best * factor), most))
                 if speed(next_size) <= GAIN * speed(best):
                     break
                 best = next_size
-        return probes[best]
+        return probes[best] or self._probe(best)  # the latter raises what it raised before
+
+    def _probe_if_it_fits(self, lanes: int) -> Probe | None:
+        try:
+            return self._probe(lanes)
+        except jax.errors.JaxRuntimeError as error:
+            if processes.several() or not out_of_memory(error):
+                raise
+            return None
 
     def _runs_per_tick_second(self, probe: Probe) -> float:
         """Returns how many runs one device advances by a tick in a second; a last, partly empty group costs in full."""
@@ -194,7 +212,7 @@ class _Choice:
             nonlocal state
             start = time.perf_counter()
             state = jax.block_until_ready(program.chunk(state, ticks, self.work.grid.hidden()))
-            return time.perf_counter() - start
+            return float(processes.agreed(time.perf_counter() - start))
 
         seconds(1)
         ticks = max(1, round(PROBE_SECONDS / seconds(1)))
@@ -221,17 +239,19 @@ class _Choice:
         return hashlib.sha256(repr(described).encode()).hexdigest()[:16]
 
     def _remembered(self) -> Probe | None:
-        known = _read(_memory_file()).get(self._key)
-        return Probe(*known) if known else None
+        known = _read(_memory_file()).get(self._key) or [0, 0.0, 0]
+        lanes, tick_seconds, temporary_bytes = processes.agreed(np.array(known, float)).tolist()
+        return Probe(int(lanes), tick_seconds, int(temporary_bytes)) if lanes else None
 
     def _remember(self, probe: Probe) -> None:
         path = _memory_file()
-        if path is None:
+        if path is None or not processes.first():
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(_read(path) | {self._key: list(probe)}))
-        scratch.replace(path)
+        with contextlib.suppress(OSError):  # the next start probes again
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch = path.with_suffix(f".{os.getpid()}")
+            scratch.write_text(json.dumps(_read(path) | {self._key: list(probe)}))
+            scratch.replace(path)
 
 
 def _memory_file() -> Path | None:

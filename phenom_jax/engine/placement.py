@@ -35,3 +35,11 @@ def smaller(layout: Layout, live: int) -> Layout:
     lanes = 1 << (needed - 1).bit_length()
     least = 2 if layout.lanes > 1 else 1
     return layout._replace(lanes=max(least, min(lanes, layout.lanes)))
+
+
+def fewer_lanes(layout: Layout) -> Layout | None:
+    """Returns a layout of about half the lanes, None where there are as few as a program can have."""
+    if layout.groups > 1:
+        return layout._replace(groups=layout.groups // 2)
+    least = 2 if layout.devices == 1 else 1
+    return layout._replace(lanes=max(least, layout.lanes // 2)) if layout.lanes > least else None

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from phenom_jax.engine import processes
 from phenom_jax.engine.grid import NEVER, Grid
 from phenom_jax.experiment import Experiment
 
@@ -68,17 +69,27 @@ class Program:
       grid: measure steps, multiples of the experiment's resolution; its length and the number of kept steps decide
         shapes, its values are arguments.
       mesh: devices on one axis, AXIS.
+      retire_diverged: whether a run leaves its lane where a step metric stops being finite; else at its last step.
     """
 
-    def __init__(self, experiment: Experiment, template: Any, layout: Layout, grid: Grid, mesh: Mesh):
+    def __init__(
+        self,
+        experiment: Experiment,
+        template: Any,
+        layout: Layout,
+        grid: Grid,
+        mesh: Mesh,
+        retire_diverged: bool = True,
+    ):
         self.layout = layout
         self.mesh = mesh
         self.sharding = NamedSharding(mesh, PartitionSpec(AXIS))
         self._shapes = stacked_shapes(lane_shapes(experiment, template, grid), layout.total)
-        self._chunk = self._over_lanes(functools.partial(_chunk_group, experiment), shared=2)
+        self._chunk = self._over_lanes(functools.partial(_chunk_group, experiment, retire_diverged), shared=2)
         self._admit = self._over_lanes(functools.partial(_admit_group, experiment, grid), shared=0, extra=2)
         self._compiled: dict[str, jax.stages.Compiled] = {}
-        self._grid = jax.device_put(grid, NamedSharding(mesh, PartitionSpec()))
+        self._whole = NamedSharding(mesh, PartitionSpec())
+        self._grid = processes.to_devices(grid, self._whole)
 
     def template(self) -> Lane:
         """Returns the shapes, dtypes and shardings of all lanes, for a restore."""
@@ -92,17 +103,32 @@ class Program:
 
     def admit(self, lanes: Lane, hps: Any, fresh: np.ndarray) -> Lane:
         """Returns lanes of which the `fresh` (bool[lanes]) start the run of their row of `hps`; donates `lanes`."""
-        return self._call("admit", self._admit, lanes, *jax.device_put((hps, fresh), self.sharding))
+        return self._call("admit", self._admit, lanes, *processes.to_devices((hps, fresh), self.sharding))
+
+    def put(self, lanes: Lane, states: Lane, fresh: np.ndarray) -> Lane:
+        """Returns lanes of which the `fresh` (bool[lanes]) go on as their row of `states` says; donates `lanes`."""
+        move = jax.jit(lambda lanes, states, fresh: _select(fresh, states, lanes), donate_argnums=0)
+        return move(lanes, *processes.to_devices((states, fresh), self.sharding))
 
     def chunk(self, lanes: Lane, ticks: int, grid: Grid | None = None) -> Lane:
         """Returns the live lanes `ticks * resolution` steps later, measured on the way; donates `lanes`."""
-        grid = self._grid if grid is None else grid
+        grid = self._grid if grid is None else processes.to_devices(grid, self._whole)
         return self._call("chunk", self._chunk, lanes, grid, np.int32(ticks))
 
     def arrange(self, lanes: Lane, order: np.ndarray) -> Lane:
         """Returns `lanes[order]`: lanes moved so that the live ones lie evenly over devices and densely in groups."""
-        moved = jax.jit(lambda lanes, order: jax.tree.map(lambda x: x[order], lanes), out_shardings=self.sharding)
-        return moved(lanes, order)
+        return jax.jit(_rows, out_shardings=self.sharding)(lanes, order)
+
+    def handed_in(self, lanes: Lane, chosen: np.ndarray) -> tuple[Any, Any, Any]:
+        """Returns records, first step and metrics of divergence of the n `chosen` lanes, on the host of every process.
+
+        As many rows as the next power of two are read, so that few programs are compiled for it.
+        """
+        count = min(1 << (len(chosen) - 1).bit_length(), self.layout.total)
+        rows = np.resize(chosen, count).astype(np.int32)
+        wanted = (lanes.records, lanes.diverged_step, lanes.diverged_metrics)
+        read = processes.to_host(jax.jit(_rows, out_shardings=self._whole)(wanted, rows))
+        return jax.tree.map(lambda x: x[: len(chosen)], read)
 
     def memory(self) -> Any:
         """Returns XLA's memory statistics of the compiled chunk, per device, or None before it was compiled."""
@@ -205,7 +231,7 @@ def _admit_group(experiment: Experiment, grid: Grid, lanes: Lane, hps: Any, fres
     return jax.lax.cond(fresh.any(), start, lambda: lanes)
 
 
-def _chunk_group(experiment: Experiment, lanes: Lane, grid: Grid, ticks: jax.Array) -> Lane:
+def _chunk_group(experiment: Experiment, retire_diverged: bool, lanes: Lane, grid: Grid, ticks: jax.Array) -> Lane:
     """Returns the group's lanes after `ticks`, in segments that end where a lane is due to be measured."""
 
     resolution = experiment.schedule.resolution
@@ -217,7 +243,8 @@ def _chunk_group(experiment: Experiment, lanes: Lane, grid: Grid, ticks: jax.Arr
         length = jnp.minimum(left, jnp.where(live, until_due, NEVER).min())
         stepped = jax.lax.fori_loop(0, length, lambda _, lanes: _tick(experiment, lanes), _moving(lanes))
         lanes = lanes._replace(**_select(live, stepped, _moving(lanes)))
-        lanes = lanes._replace(status=jnp.where(live & (lanes.diverged_step >= 0), DIVERGED, lanes.status))
+        if retire_diverged:
+            lanes = lanes._replace(status=jnp.where(live & (lanes.diverged_step >= 0), DIVERGED, lanes.status))
         due = live & (grid.steps[lanes.point] == lanes.step)
         lanes = jax.lax.cond(due.any(), lambda: _observe(experiment, lanes, due, grid), lambda: lanes)
         return lanes, left - length
@@ -267,7 +294,8 @@ def _observe(experiment: Experiment, lanes: Lane, due: jax.Array, grid: Grid) ->
     over = lanes.step >= getattr(lanes.hp, "steps", 0)
     done = jax.vmap(experiment.done)(measured) if experiment.done else jnp.zeros_like(over)
     healthy = lanes.status == LIVE
-    status = jnp.where(over, FINISHED, jnp.where(done, DONE, LIVE))
+    ended = jnp.where(lanes.diverged_step >= 0, DIVERGED, jnp.where(over, FINISHED, DONE))
+    status = jnp.where(over | done, ended, LIVE)
     lanes = lanes._replace(status=jnp.where(due & healthy, status, lanes.status))
     ending = due & (lanes.status != LIVE)
 
@@ -303,6 +331,10 @@ def _observe(experiment: Experiment, lanes: Lane, due: jax.Array, grid: Grid) ->
 def _write(buffer: jax.Array, index: jax.Array, value: jax.Array, wanted: jax.Array) -> jax.Array:
     """Returns `buffer` with `value` at `index` where wanted."""
     return buffer.at[index].set(jnp.where(wanted, value, buffer[index]).astype(buffer.dtype))
+
+
+def _rows(tree: Any, rows: jax.Array) -> Any:
+    return jax.tree.map(lambda x: x[rows], tree)
 
 
 def _select(mask: jax.Array, chosen: Any, other: Any) -> Any:

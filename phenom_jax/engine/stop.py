@@ -1,4 +1,4 @@
-"""A request to stop, made by a signal and honoured at the next chunk end."""
+"""A request to stop, made by a signal or by the training itself and honoured at the next chunk end."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ class Stop:
     """While entered, the first signal sets `requested`; a second Ctrl-C raises KeyboardInterrupt at once.
 
     Attributes:
-      requested: the name of the signal that came, or None.
+      requested: the name of the signal that came or what else asked for it first, or None.
+      failure: whether going on by itself, as after a signal, is not what is wanted.
     """
 
     def __init__(self) -> None:
         self.requested: str | None = None
+        self.failure = False
 
     def __enter__(self) -> Stop:
         self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
@@ -26,7 +28,12 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def request(self, why: str, failure: bool = False) -> None:
+        """Asks to stop, unless that was asked before."""
+        if not self.requested:
+            self.requested, self.failure = why, failure
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.requested = self.requested or signal.Signals(number).name
+        self.request(signal.Signals(number).name)

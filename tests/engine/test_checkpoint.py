@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from phenom_jax.engine.checkpoint import Checkpoints
+from phenom_jax.engine.checkpoint import Checkpoints, SaveFailed
 
 TREE = {"weights": np.arange(4096, dtype=np.float32), "step": np.array([3, 4], np.int32), "none": np.zeros((0, 2))}
 
@@ -67,7 +67,7 @@ def test_what_is_saved_may_be_overwritten_at_once(tmp_path):
 
 def test_a_step_not_above_the_latest_is_an_error(tmp_path):
     saved(tmp_path, [5])
-    with Checkpoints(tmp_path) as checkpoints, pytest.raises(RuntimeError, match="checkpoint 4 was not saved"):
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(SaveFailed, match="refused checkpoint 4"):
         checkpoints.save(4, {"step": jax.numpy.ones(2)}, {})
 
 

@@ -18,7 +18,8 @@ import pytest
 import toy
 from toy import assert_same_results, results_of, train_in
 
-from phenom_jax.engine import layout, loop
+from phenom_jax.engine import bucket as bucket_module
+from phenom_jax.engine import layout, roster
 from phenom_jax.engine.config import Settings
 from phenom_jax.engine.grid import measure_grid
 from phenom_jax.engine.stop import Stop
@@ -210,10 +211,14 @@ def test_kept_states_are_the_states_at_those_steps(tmp_path):
 
 def test_a_wide_program_is_compacted_when_half_its_lanes_idle(tmp_path, monkeypatch):
     layouts = []
-    use = loop._BucketTraining._use
-    monkeypatch.setattr(
-        loop._BucketTraining, "_use", lambda self, lanes: layouts.append(lanes.layout) or use(self, lanes)
-    )
+    make = roster.make_program
+
+    def noted(work, bucket, layout):
+        layouts.append(layout)
+        return make(work, bucket, layout)
+
+    monkeypatch.setattr(roster, "make_program", noted)
+    monkeypatch.setattr(bucket_module, "make_program", noted)
     wide = Settings(schedule=toy.toy.schedule, group=8, lanes=16)
     flags = {"seed": "0:8", "steps": "5,40000"}
     train_in(tmp_path / "wide", settings=wide, **flags)
@@ -286,15 +291,20 @@ def test_longer_runs_added_to_a_stopped_sweep_are_measured_and_kept_whole(tmp_pa
     assert [row.max() for row in kept.steps] == [ends[run_id] for run_id in kept.run_ids]
 
 
-def test_a_checkpoint_that_does_not_fit_the_devices_is_not_called_damaged(tmp_path, capsys, monkeypatch):
+def test_a_checkpoint_goes_on_with_devices_that_its_lanes_do_not_divide_into(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.01)
     settings = Settings(schedule=toy.toy.schedule, group=2, lanes=4)
     flags = {"seed": "0:4", "steps": "4000"}
-    train_in(tmp_path, settings=settings, stop=StopAfter(1), **flags)
-    outcome = train_in(tmp_path, settings=dataclasses.replace(settings, lanes=6), devices=3, **flags)
+    train_in(tmp_path / "straight", settings=settings, **flags)
+    begun = train_in(tmp_path / "moving", settings=settings, stop=StopAfter(1), **flags)
+    for lanes, devices, looks in ((6, 3, 1), (2, 1, 2), (8, 4, 100)):
+        settings = dataclasses.replace(settings, lanes=lanes)
+        outcome = train_in(tmp_path / "moving", settings=settings, devices=devices, stop=StopAfter(looks), **flags)
     assert outcome.counts == {"finished": 4}
-    said = capsys.readouterr().out
-    assert "does not fit" in said and "damaged" not in said
+    assert begun.trained_steps > 0 and outcome.trained_steps < 4 * 4000 - begun.trained_steps
+    assert "in other lanes: 3 x 1 x 2" in capsys.readouterr().out
+    one, other = results_of(tmp_path / "straight"), results_of(tmp_path / "moving")
+    np.testing.assert_allclose(one.error, other.error, rtol=1e-4)
 
 
 def test_training_goes_on_to_save_after_a_damaged_checkpoint(tmp_path, capsys, monkeypatch):
@@ -316,7 +326,7 @@ def test_an_error_before_any_run_entered_a_lane_fails_the_programs_runs(tmp_path
     def no_memory(work, bucket):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
-    monkeypatch.setattr(loop, "choose", no_memory)
+    monkeypatch.setattr(bucket_module, "choose", no_memory)
     assert train_in(tmp_path, seed="0:3").counts == {"failed": 3}
     assert "RESOURCE_EXHAUSTED" in results_of(tmp_path).reason.values[0]
 

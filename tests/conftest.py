@@ -1,4 +1,4 @@
-"""JAX as every test sees it: four CPU devices, rank promotion refused, full-precision matmuls."""
+"""JAX as every test sees it: eight CPU devices, rank promotion refused, full-precision matmuls."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import hypothesis
 import jax
 
-jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_default_matmul_precision", "highest")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +21,9 @@ from orbax.checkpoint import checkpoint_managers as policies
 from phenom_jax.engine import processes
 
 TRASH = "_trash"
+TRIAL_BYTES = 4096
+LOGGERS = (logging.getLogger("absl"), logging.getLogger("asyncio"))
 ODD_MULTIPLIERS = (0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35)
-
-logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)  # what fails is said here
 
 
 class Mismatch(Exception):
@@ -51,14 +53,21 @@ class Checkpoints:
         self._directory = directory
         self._opened: ocp.CheckpointManager | None = None
         self._saving: int | None = None
+        self._hook = sys.unraisablehook
 
     def __enter__(self) -> Checkpoints:
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._unless_of_a_failed_save
+        for logger in LOGGERS:
+            logger.addFilter(_not_of_orbax)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close()
+        sys.unraisablehook = self._hook
+        for logger in LOGGERS:
+            logger.removeFilter(_not_of_orbax)
 
     def save(self, chunk: int, tree: Any, meta: Mapping[str, Any]) -> None:
         """Starts to save `tree` (arrays) and `meta` (JSON) as of `chunk`; the arrays may be donated afterwards.
@@ -67,6 +76,7 @@ class Checkpoints:
           SaveFailed: it could not be begun, or the one before it failed in the background.
         """
         leaves = _named_leaves(tree)
+        self._check_room(sum(leaf.nbytes for leaf in leaves.values()))
         state = ocp.args.StandardSave(leaves)
         described = ocp.args.JsonSave({**meta, "sums": _sums(leaves)})
         try:
@@ -154,6 +164,27 @@ class Checkpoints:
                 manager.close()
         return SaveFailed(_first_line(error))
 
+    def _check_room(self, needed: int) -> None:
+        """Raises SaveFailed where nothing can be written, which Orbax's threads would say in many tracebacks."""
+        refused = ""
+        if processes.first():
+            try:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                trial = self._directory.parent / f".{self._directory.name}.trial"
+                trial.write_bytes(bytes(TRIAL_BYTES))
+                trial.unlink()
+                if shutil.disk_usage(self._directory).free < needed:
+                    raise OSError(errno.ENOSPC, f"no room for {needed} bytes in", str(self._directory))
+            except OSError as error:
+                refused = str(error)
+        if processes.agreed(bool(refused)):
+            raise SaveFailed(refused or "the first process cannot write")
+
+    def _unless_of_a_failed_save(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Shows an error of another thread, unless it comes late to a save that failed: `save` or `check` says so."""
+        if str(unraisable.exc_value) != "Event loop is closed":
+            self._hook(unraisable)
+
     def _empty_trash(self) -> None:
         if processes.first():
             shutil.rmtree(self._directory / TRASH, ignore_errors=True)
@@ -205,6 +236,11 @@ def _sum(leaf: jax.Array) -> jax.Array:
 def _words(leaf: jax.Array) -> jax.Array:
     bits = min(32, 8 * leaf.dtype.itemsize)
     return jax.lax.bitcast_convert_type(leaf, jnp.dtype(f"uint{bits}"))
+
+
+def _not_of_orbax(record: logging.LogRecord) -> bool:
+    """Whether a log record is not about a save or restore that failed, which is said here in one line."""
+    return "orbax" not in record.pathname and "orbax" not in record.getMessage()
 
 
 def _first_line(error: Exception) -> str:

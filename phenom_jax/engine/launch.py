@@ -18,7 +18,7 @@ from phenom_jax.engine.flags import Command, help_text, parse
 from phenom_jax.engine.layout import check_fits, choose
 from phenom_jax.engine.loop import Outcome, train
 from phenom_jax.engine.program import AXIS
-from phenom_jax.engine.progress import Progress
+from phenom_jax.engine.progress import Progress, Terminal
 from phenom_jax.engine.stop import Stop
 from phenom_jax.engine.summary import show, show_plan
 from phenom_jax.engine.work import make_work
@@ -127,7 +127,7 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
 def _console() -> Console:
     """Returns where to print: nowhere but on the first process."""
     width = None if sys.stdout.isatty() else FILE_WIDTH
-    return Console(width=width, quiet=not processes.first())
+    return Terminal(width=width, quiet=not processes.first())
 
 
 def _say_how_it_stopped(outcome: Outcome, typed: str) -> None:

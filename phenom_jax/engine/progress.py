@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import os
+import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,6 +16,18 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 WINDOW = 30.0  # seconds over which the rate is taken
+
+
+class Terminal(Console):
+    """A console whose reader may go away and whose disk may be full: printing never ends a training."""
+
+    def print(self, *objects: Any, **style: Any) -> None:
+        with contextlib.suppress(OSError):
+            super().print(*objects, **style)
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python flushes at its end
 
 
 class Progress:

@@ -239,14 +239,25 @@ def test_a_solve_is_an_experiment_without_steps(tmp_path):
     np.testing.assert_allclose(results.error.isel(run=results.seed == 3).squeeze(), expected, rtol=1e-5)
 
 
-def test_a_checkpoint_of_four_devices_goes_on_with_two_and_one(tmp_path):
-    flags = {"seed": "0:8", "steps": "4000"}
-    settings = Settings(schedule=toy.toy.schedule, group=2, lanes=8)
-    train_in(tmp_path / "straight", settings=settings, devices=4, **flags)
-    for devices in (4, 2):
-        assert train_in(tmp_path / "moving", settings=settings, devices=devices, stop=StopAfter(1), **flags).interrupted
-    train_in(tmp_path / "moving", settings=settings, devices=1, **flags)
+def test_a_checkpoint_of_eight_devices_goes_on_with_two_one_and_eight(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.05)
+    flags = {"seed": "0:16", "steps": "4000"}
+    settings = Settings(schedule=toy.toy.schedule, group=2, lanes=16)
+    train_in(tmp_path / "straight", settings=settings, devices=8, **flags)
+    for devices in (8, 2, 1):
+        outcome = train_in(tmp_path / "moving", settings=settings, devices=devices, stop=StopAfter(1), **flags)
+        assert outcome.interrupted and outcome.trained_steps
+    train_in(tmp_path / "moving", settings=settings, devices=8, **flags)
     assert_same_results(results_of(tmp_path / "straight"), results_of(tmp_path / "moving"))
+
+
+def test_an_extended_sweep_is_not_held_to_the_lanes_of_the_old_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.05)
+    settings = Settings(schedule=toy.toy.schedule, group=2)
+    train_in(tmp_path, settings=settings, stop=StopAfter(1), seed="0:2", steps="4000")
+    outcome = train_in(tmp_path, settings=settings, seed="0:12", steps="4000")
+    assert outcome.counts == {"finished": 12} and outcome.trained_steps < 12 * 4000
+    assert "resumed 2 live runs" in (said := capsys.readouterr().out) and "in other lanes: 2 x 3 x 2" in said
 
 
 class Counted(NamedTuple):

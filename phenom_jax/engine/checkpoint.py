@@ -105,6 +105,7 @@ class Checkpoints:
         except Exception as error:
             raise self._failed(error) from None
         self._saving = None
+        self._empty_trash()
 
     @property
     def latest(self) -> int:

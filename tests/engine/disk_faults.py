@@ -5,7 +5,6 @@ comes with the second chunk and passes after CHUNKS more.
 """
 
 import ctypes
-import os
 import resource
 import sys
 from pathlib import Path

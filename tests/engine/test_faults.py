@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -75,9 +76,10 @@ def test_a_save_that_fails_in_the_background_is_found_and_the_next_one_works(tmp
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         monkeypatch.setattr(CheckpointManager, "_finalize", fail)
         checkpoints.save(1, tree, {})
+        while checkpoints._manager.is_saving_in_progress():
+            time.sleep(0.01)
         with pytest.raises(SaveFailed, match="No space left"):
-            while True:
-                checkpoints.check()
+            checkpoints.check()
         monkeypatch.setattr(CheckpointManager, "_finalize", finalize)
         checkpoints.save(2, tree, {})
         checkpoints.wait()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import random
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -113,46 +110,6 @@ def test_a_stopped_sweep_resumes_to_the_same_bits(tmp_path, looks):
         if not train_in(tmp_path / "halting", stop=StopAfter(looks), **flags).interrupted:
             break
     assert_same_results(results_of(tmp_path / "straight"), results_of(tmp_path / "halting"))
-
-
-def test_kills_at_random_moments_lose_nothing(tmp_path):
-    flags = {"seed": "0:12", "width": "4,8", "steps": "2000"}
-    train_in(tmp_path / "straight", **flags)
-    script = f"""
-import jax
-jax.config.update("jax_num_cpu_devices", 4)
-jax.config.update("jax_default_matmul_precision", "highest")
-from pathlib import Path
-from phenom_jax.engine.config import Settings
-from toy import toy, train_in
-settings = Settings(schedule=toy.schedule, group=2, lanes=8, checkpoint_seconds=0.05)
-print("started", flush=True)
-train_in(Path({str(tmp_path / "killed")!r}), settings=settings, **{flags!r})
-"""
-    paths = os.pathsep.join([str(Path(toy.__file__).parent), str(Path(toy.__file__).parent.parent)])
-    moments = random.Random(0)
-    kills = 0
-    waits = [0.5, *(moments.uniform(0.2, 4.0) for _ in range(3)), None]
-    for wait in waits:
-        child = subprocess.Popen(
-            [sys.executable, "-c", script],
-            env=os.environ | {"PYTHONPATH": paths},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert child.stdout is not None
-        child.stdout.readline()
-        try:
-            child.wait(timeout=wait)
-            break
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            kills += 1
-        finally:
-            child.stdout.close()
-    assert child.returncode == 0 and kills > 0
-    assert_same_results(results_of(tmp_path / "straight"), results_of(tmp_path / "killed"))
 
 
 def test_an_extended_sweep_trains_only_the_new_runs(tmp_path):

@@ -39,7 +39,7 @@ class Processes:
     def start(self, count: int, devices: int) -> list[subprocess.Popen]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            address = "127.0.0.1:{}".format(free.getsockname()[1])
+            address = f"127.0.0.1:{free.getsockname()[1]}"
         sweep = [f"--{name}={value}" for name, value in SWEEP.items()]
         engine = ["--group=2", "--lanes=8", "--checkpoint_seconds=0.2", "--noreport", "--notensorboard"]
         command = [sys.executable, "-c", MAIN, *sweep, *engine, f"--devices={devices}", f"--out={self.out}"]

@@ -25,6 +25,7 @@ from phenom_jax.sweep.axes import Sweep
 
 MatmulPrecision = Literal["highest", "high", "default"]
 
+FORMAT = 2  # of run directories; raise it when this version's cannot be read by the one before
 CONFIG = "config.json"
 LOCK = "lock"
 RECORDED = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
@@ -84,6 +85,7 @@ class Config:
       created: when the directory was; later starts leave it.
       started: when the latest start was.
       plan: of the latest start, for the report.
+      format: of the directory. Settings that an older one lacks take their defaults.
     """
 
     experiment: str
@@ -94,6 +96,7 @@ class Config:
     plan: Mapping[str, Any]
     created: str
     started: str
+    format: int = FORMAT
 
 
 class RunDirectory:
@@ -209,10 +212,19 @@ def read_config(path: str | Path) -> Config:
     """Returns the config of a run directory.
 
     Raises:
-      InvalidValue: its `config.json` is not one of ours.
+      InvalidValue: its `config.json` is not one of ours, or of a later format.
     """
+    unknown = InvalidValue(f"out: {path}/{CONFIG} is not one that this version wrote")
     try:
         found = json.loads((Path(path) / CONFIG).read_text())
+        written = int(found.get("format", 1))
+    except (ValueError, TypeError, AttributeError):
+        raise unknown from None
+    if written > FORMAT:
+        raise InvalidValue(
+            f"out: {path}/{CONFIG} is of format {written} and of a later version, allowed are formats up to {FORMAT}"
+        )
+    try:
         axes = {name: tuple(values) for name, values in found["sweep"]["axes"].items()}
         return Config(
             **found
@@ -220,10 +232,11 @@ def read_config(path: str | Path) -> Config:
                 "sweep": Sweep(axes, tuple(map(tuple, found["sweep"]["zips"]))),
                 "settings": Settings(**found["settings"] | {"schedule": Schedule(**found["settings"]["schedule"])}),
                 "environment": Environment(**found["environment"]),
+                "format": FORMAT,
             }
         )
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise InvalidValue(f"out: {path}/{CONFIG} is not one that this version wrote") from None
+        raise unknown from None
 
 
 def make_config(experiment: str, command: str, sweep: Sweep, settings: Settings, plan: Mapping[str, Any]) -> Config:

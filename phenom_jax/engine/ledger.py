@@ -17,7 +17,7 @@ from phenom_jax.engine.recorded import recorded_variables
 from phenom_jax.engine.work import Work
 from phenom_jax.hparams import fields
 from phenom_jax.results.dataset import Results
-from phenom_jax.results.kept import KeptStates
+from phenom_jax.results.kept import KeptStates, lost_runs
 from phenom_jax.results.layout import STATUSES
 
 OVER = {"finished", "done", "diverged", "failed"}
@@ -132,7 +132,19 @@ def _open(work: Work, directory: Path, note: Callable[[str], None]) -> Results:
         work.grid.steps,
         recorded_variables(work.experiment, work.plan),
         {"experiment": work.experiment.name, "matmul_precision": work.settings.matmul_precision},
+        note,
     )
+    for bucket in work.plan.buckets:
+        _train_again_what_is_not_kept(results, directory / "kept.zarr" / bucket.id, note)
     if work.settings.rerun:
         results.reset([run_id for run_id, status in results.statuses().items() if status == work.settings.rerun])
     return results
+
+
+def _train_again_what_is_not_kept(results: Results, path: Path, note: Callable[[str], None]) -> None:
+    """Sets ended runs whose kept states have lost a file back to waiting."""
+    status = results.statuses()
+    lost = [run_id for run_id in lost_runs(path) if status.get(run_id) in ("finished", "done", "diverged")]
+    if lost:
+        note(f"WARNING: files of {path} are gone: {len(lost)} runs are trained again")
+        results.reset(lost)

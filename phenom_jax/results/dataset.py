@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,15 @@ import xarray as xr
 import zarr
 
 from phenom_jax.hparams import Field
+from phenom_jax.results.damage import (
+    WHOLE_CHUNKS,
+    as_str,
+    check_curves,
+    checked_labels,
+    damaged_chunks,
+    has_all_files,
+    has_curves,
+)
 from phenom_jax.results.layout import JSON, STATUSES, Variable, beside, create, finish_swap, layout, same_layout, swap
 from phenom_jax.sweep.axes import Run
 
@@ -28,7 +37,8 @@ class Results:
     """The store of a running sweep, written by one process. Make it with `Results.open`."""
 
     def __init__(self, path: str | os.PathLike[str], steps: np.ndarray) -> None:
-        arrays = dict(zarr.open_group(path, mode="r+").arrays())
+        with zarr.config.set(WHOLE_CHUNKS):
+            arrays = dict(zarr.open_group(path, mode="r+").arrays())
         self._curves = {name: array for name, array in arrays.items() if array.ndim > 1}
         self._labels = {name: arrays[name] for name in ("last_step", "reason", "status")}
         self._last_step, self._reason, self._status = (np.asarray(array[:]) for array in self._labels.values())
@@ -47,12 +57,13 @@ class Results:
         steps: np.ndarray,
         variables: Sequence[Variable],
         attributes: Mapping[str, JSON],
+        note: Callable[[str], None] = print,
     ) -> Results:
         """Returns the store at `path` with a row for every run, created or extended where needed.
 
         Rows that are not waiting are kept bit for bit, whether or not they are in `runs`, and at their own steps: the
         step axis is the union of `steps` and those of the kept rows. Killed in between, the next open finds the old
-        store or the new one.
+        store or the new one. Runs whose values are damaged on disk wait again.
 
         Args:
           path: of the zarr group.
@@ -61,15 +72,21 @@ class Results:
           steps: int[P], strictly increasing: the measure grid, common to all runs.
           variables: what is recorded; counts and flags are stored as floats, for NaN says "not measured".
           attributes: of the dataset.
+          note: told of every damaged file.
+        Raises:
+          InvalidValue: what says which run is where, or that a run is over, is damaged.
         """
         path = Path(path)
         finish_swap(path)
-        stored = open_results(path) if path.exists() else None
+        damaged = _remove_damaged(path, note) if path.exists() else []
+        stored = _load(path) if path.exists() else None
         wanted = layout(runs, fields, np.asarray(steps), variables, attributes, stored)
         if stored is None or not same_layout(stored, wanted):
             create(beside(path, "new"), wanted, stored)
             swap(path)
-        return cls(path, steps)
+        results = cls(path, steps)
+        results.reset(damaged)
+        return results
 
     def write(
         self,
@@ -121,6 +138,8 @@ class Results:
 
     def reset(self, run_ids: Sequence[str]) -> None:
         """Empties these rows and sets them back to waiting."""
+        if not run_ids:
+            return
         self.flush()
         rows = np.sort(np.array([self._rows[run_id] for run_id in run_ids], int))
         self._status[rows], self._last_step[rows], self._reason[rows] = "waiting", -1, ""
@@ -164,25 +183,51 @@ def open_results(path: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises:
       FileNotFoundError: there is no store.
+      InvalidValue: a file of it is damaged.
     """
     path = Path(path)
     found = next((place for place in (path, beside(path, "old")) if place.exists()), None)
     if found is None:
         raise FileNotFoundError(f"no results at {path}")
-    results = xr.open_zarr(found, chunks=None).load()
+    check_curves(found)
+    return _load(found)
+
+
+def _remove_damaged(path: Path, note: Callable[[str], None]) -> list[str]:
+    """Sets ended runs that lose values by damage back to waiting, removes the damaged files and returns these runs."""
+    labels = checked_labels(path)
+    status = labels["status"].astype(object)
+    over = ~np.isin(status, ("waiting", "running"))  # a run under way has its values in its checkpoint too
+    group = zarr.open_group(path, mode="r+")
+    damages = [
+        damage
+        for name, array in group.arrays()
+        if array.ndim > 1
+        for damage in damaged_chunks(array, path / name, has_curves(status) & has_all_files(group))
+    ]
+    lost: dict[int, None] = {}
+    for damage in damages:
+        rows = [row for row in damage.rows if over[row]]
+        note(f"WARNING: {damage.file} is damaged or gone: {len(rows)} runs are trained again")
+        lost |= dict.fromkeys(rows)
+    if lost:  # before the files go: a kill in between must not leave runs that seem whole
+        status[list(lost)] = "waiting"
+        group["status"][:] = status  # type: ignore[index]
+    for damage in damages:
+        damage.file.unlink(missing_ok=True)
+    return [str(labels["run_id"][row]) for row in lost]
+
+
+def _load(path: Path) -> xr.Dataset:
+    results = xr.open_zarr(path, chunks=None).load()
     results = results[[name for name in results.attrs["order"] if name in results.data_vars]]
-    texts = [name for name in results.coords if results[name].dtype.kind == "T"]
-    return results.assign_coords({name: results[name].copy(data=_as_str(results[name].values)) for name in texts})
+    return results.assign_coords({n: array.copy(data=as_str(array.values)) for n, array in results.coords.items()})
 
 
 class _Batch(NamedTuple):
     rows: np.ndarray
     records: Mapping[str, np.ndarray]
     last_step: np.ndarray
-
-
-def _as_str(texts: np.ndarray) -> np.ndarray:
-    return np.array(texts.tolist(), str)
 
 
 def _write_rows(array: zarr.Array, rows: np.ndarray, values: np.ndarray) -> None:

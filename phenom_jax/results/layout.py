@@ -16,6 +16,7 @@ from zarr.codecs import ZstdCodec
 from zarr.errors import ZarrUserWarning
 
 from phenom_jax.hparams import Field
+from phenom_jax.results.damage import FORMAT
 from phenom_jax.sweep.axes import Run
 
 JSON = str | int | float | bool | None | Sequence["JSON"] | Mapping[str, "JSON"]
@@ -83,7 +84,7 @@ def layout(
         described = {"long_name": variable.long_name, "units": variable.units}
         curves[variable.name] = (("run", "step", *variable.dims), empty, described)
     order = [*coordinates, *curves]
-    return xr.Dataset(curves, coordinates, json.loads(json.dumps({**attributes, "order": order})))
+    return xr.Dataset(curves, coordinates, json.loads(json.dumps({**attributes, "order": order, "format": FORMAT})))
 
 
 def same_layout(stored: xr.Dataset, wanted: xr.Dataset) -> bool:
@@ -113,6 +114,7 @@ def create(path: Path, wanted: xr.Dataset, stored: xr.Dataset | None) -> None:
             fill_value="" if text else array.dtype.type(np.nan if array.dtype.kind == "f" else 0),
             dimension_names=[str(dim) for dim in array.dims],
             attributes=dict(array.attrs),
+            config={"write_empty_chunks": True},
         )
         values = _with_stored(str(name), wanted, stored)
         if values is not None:
@@ -165,10 +167,12 @@ def _rows_per_chunk(array: xr.Variable) -> int:
 
 
 def _with_stored(name: str, wanted: xr.Dataset, stored: xr.Dataset | None) -> np.ndarray | None:
-    """Returns the values of one array with the stored rows in their places; None where all of it is empty."""
+    """Returns the values of one array with the stored rows in their places; None for curves where nothing is stored."""
     array, per_run = wanted[name], "hyperparameter" not in wanted[name].attrs and name not in ("run_id", "step")
+    if stored is None and array.ndim > 1:
+        return None
     if stored is None or name not in stored or not per_run or array.ndim != stored[name].ndim:
-        return None if array.ndim > 1 else array.values
+        return array.values
     held = np.flatnonzero(stored["status"].values != "waiting")
     places = {run_id: row for row, run_id in enumerate(wanted["run_id"].values.tolist())}
     rows = np.array([places[run_id] for run_id in stored["run_id"].values[held].tolist()], int)

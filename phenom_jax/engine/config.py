@@ -21,6 +21,8 @@ import jax
 import phenom_jax
 from phenom_jax.experiment import Schedule
 from phenom_jax.hparams import InvalidValue
+from phenom_jax.results.atomic import write_whole
+from phenom_jax.results.united import PARTS
 from phenom_jax.sweep.axes import Sweep
 
 MatmulPrecision = Literal["highest", "high", "default"]
@@ -85,6 +87,7 @@ class Config:
       created: when the directory was; later starts leave it.
       started: when the latest start was.
       plan: of the latest start, for the report.
+      part: which part of the sweep the directory holds, how it is split into parts, or nothing where it holds all.
       format: of the directory. Settings that an older one lacks take their defaults.
     """
 
@@ -96,6 +99,7 @@ class Config:
     plan: Mapping[str, Any]
     created: str
     started: str
+    part: str = ""
     format: int = FORMAT
 
 
@@ -191,7 +195,7 @@ def check(path: Path, config: Config) -> Config | None:
     try:
         entries = {entry.name for entry in path.iterdir()} if path.exists() else set()
         if CONFIG not in entries:
-            if entries - {LOCK, f"{CONFIG}.new"}:
+            if {name for name in entries if CONFIG not in name} - {LOCK, PARTS, "jobs"}:
                 raise InvalidValue(
                     f"out: {path} holds other files and no {CONFIG}, allowed is a new or empty directory"
                 )
@@ -239,6 +243,28 @@ def read_config(path: str | Path) -> Config:
         raise unknown from None
 
 
+def share_out(path: Path, config: Config, split: str) -> None:
+    """Makes or opens the directory of a sweep in parts; many jobs may do so at once.
+
+    Args:
+      config: of the whole sweep.
+      split: how it is split, or one of the ways in which an existing directory is.
+    Raises:
+      InvalidValue: it cannot be written or disagrees, see `check`.
+    """
+    path = Path(path).expanduser().absolute()
+    try:
+        if (path / CONFIG).exists() and split in (known := read_config(path).part).split():
+            split = known
+        config = dataclasses.replace(config, part=split)
+        earlier = check(path, config)
+        path.mkdir(parents=True, exist_ok=True)
+        config = dataclasses.replace(config, created=earlier.created) if earlier else config
+        write_whole(path / CONFIG, json.dumps(dataclasses.asdict(config), indent=1))
+    except OSError as error:
+        raise InvalidValue(f"out: cannot write in {path}: {error.strerror}") from None
+
+
 def make_config(experiment: str, command: str, sweep: Sweep, settings: Settings, plan: Mapping[str, Any]) -> Config:
     """Returns the config of a sweep about to start here and now; starts JAX."""
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
@@ -276,6 +302,8 @@ def _differences(earlier: Config, config: Config) -> Iterator[str]:
         return
     before, now = _deciding(earlier.settings), _deciding(config.settings)
     yield from (_disagreement(name, before[name], now[name]) for name in before if before[name] != now[name])
+    if earlier.part != config.part:
+        yield _disagreement("parts", earlier.part or "none", config.part or "none")
     if {run.id for run in config.sweep.runs()} >= {run.id for run in earlier.sweep.runs()}:
         return
     axes, offered = dict(earlier.sweep.axes), dict(config.sweep.axes)

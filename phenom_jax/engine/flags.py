@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from absl import flags as absl_flags
 
+from phenom_jax.engine.cluster import Cluster
 from phenom_jax.engine.config import Settings
+from phenom_jax.engine.parts import Part, parse_part
 from phenom_jax.engine.processes import Group
 from phenom_jax.experiment import Experiment, Preset, Schedule
 from phenom_jax.hparams import Bounds, Field, InvalidValue, Value, build, fields
@@ -32,8 +34,10 @@ SWITCHES = {
 }
 LISTS = {
     "zip": "names of axes that advance together, as in --zip=width,learning_rate; may be repeated",
+    "cluster_option": "a parameter of submitit, as in --cluster_option=slurm_partition=long; may be repeated",
     "tensorboard_runs": "ids of runs whose curves tensorboard/ shows in full",
 }
+CLUSTERS = ("none", "local", "slurm")
 ON_DIVERGE = ("retire", "continue", "stop")
 GRAMMAR = """\
 A hyperparameter takes one value or an axis, and axes make a product unless zipped:
@@ -50,6 +54,8 @@ class Command(NamedTuple):
       tensorboard_runs: run ids shown there in full.
       compilation_cache: its directory, or None for the usual one.
       group: the processes that train together, or None for this one alone.
+      part: of the sweep that this process trains, or None for all of it.
+      cluster: where to submit the parts as jobs, or None to train here.
     """
 
     sweep: Sweep
@@ -61,6 +67,8 @@ class Command(NamedTuple):
     tensorboard_runs: tuple[str, ...]
     compilation_cache: Path | None
     group: Group | None
+    part: Part | None
+    cluster: Cluster | None
 
 
 def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
@@ -102,6 +110,8 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
         tensorboard_runs=_chosen(sweep, given.tensorboard_runs),
         compilation_cache=Path(option["compilation_cache"]) if option["compilation_cache"] else None,
         group=_group(given.distributed, option),
+        part=parse_part(str(option["program"]), str(option["shard"])),
+        cluster=_cluster(given, option),
     )
 
 
@@ -136,6 +146,14 @@ def _options(experiment: Experiment) -> Iterator[Field]:
     yield _field("coordinator_address", "", "HOST:PORT of the first process, with --distributed without a scheduler")
     yield _field("num_processes", 0, "of --distributed, where no scheduler says it", at_least=0)
     yield _field("process_id", -1, "of this process, from 0, where no scheduler says it", at_least=-1)
+    yield _field("shard", "", "train only runs of shard i of n, as in 0/8; each has a place of its own in --out")
+    yield _field("program", "", "train only runs of this program, an id as --plan shows it")
+    yield _field("cluster", "none", "submit a job per program and shard through submitit", choices=CLUSTERS)
+    yield _field("jobs", 1, "of --cluster, shared out among programs by their cost", at_least=1)
+    yield _field("concurrent_jobs", 0, "of --cluster at once, 0 for no limit", at_least=0)
+    yield _field("gpus_per_job", 0, "of --cluster; a local job sees no other GPU", at_least=0)
+    yield _field("cpus_per_job", 0, "of --cluster, 0 for the scheduler's default", at_least=0)
+    yield _field("job_hours", 24.0, "of --cluster, after which a job saves and is queued again", above=0)
     yield _field("resolution", schedule.resolution, "steps between two possible looks at a run", at_least=1)
     yield _field("points", schedule.points, "looks with cheap measures, log-spaced", at_least=1)
     yield _field("expensive_points", schedule.expensive_points, "of them with expensive measures", at_least=0)
@@ -189,6 +207,22 @@ def _option(field: Field, text: str | None) -> Value:
         raise InvalidValue(f"{field.name}: {text!r} is several values, allowed is one")
     field.validate(values[0])
     return values[0]
+
+
+def _cluster(given: absl_flags.FlagValues, option: Mapping[str, Any]) -> Cluster | None:
+    own = ("jobs", "concurrent_jobs", "gpus_per_job", "cpus_per_job", "job_hours")
+    pairs = [text.partition("=") for text in given.cluster_option]
+    for name, equals, value in pairs:
+        if not (name and equals and value):
+            raise InvalidValue(f"cluster_option: {name + equals + value!r} is not NAME=VALUE")
+    if option["cluster"] != "none":
+        return Cluster(
+            option["cluster"], **{name: option[name] for name in own}, options={n: value for n, _, value in pairs}
+        )
+    for name in (*own, "cluster_option"):
+        if given[name].present and not given["cluster"].present:  # a job says none in so many words
+            raise InvalidValue(f"{name}: has no effect without --cluster")
+    return None
 
 
 def _group(distributed: bool, option: Mapping[str, Any]) -> Group | None:

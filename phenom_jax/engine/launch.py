@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import sys
@@ -12,11 +13,14 @@ import jax
 from rich.console import Console
 
 from phenom_jax.engine import processes
-from phenom_jax.engine.config import RunDirectory, Settings, make_config
+from phenom_jax.engine.cluster import Cluster, run_here, submit
+from phenom_jax.engine.config import RunDirectory, Settings, make_config, share_out
 from phenom_jax.engine.devices import all_devices
 from phenom_jax.engine.flags import Command, help_text, parse
 from phenom_jax.engine.layout import check_fits, choose
+from phenom_jax.engine.ledger import OVER
 from phenom_jax.engine.loop import Outcome, train
+from phenom_jax.engine.parts import shared_out
 from phenom_jax.engine.program import AXIS
 from phenom_jax.engine.progress import Progress, Terminal
 from phenom_jax.engine.stop import Stop
@@ -27,6 +31,7 @@ from phenom_jax.hparams import InvalidValue
 from phenom_jax.results.claims import decide_all
 from phenom_jax.results.dataset import open_results
 from phenom_jax.results.tables import write_runs
+from phenom_jax.results.united import count_statuses
 from phenom_jax.sweep.plan import describe
 
 BAD_INPUT = 2
@@ -61,6 +66,8 @@ def launch(experiment: Experiment, arguments: Sequence[str], typed: str) -> int:
         start_jax(command.settings, command.compilation_cache)
         if command.group:
             processes.join(command.group)
+        if command.cluster:
+            return _submit(experiment, command, command.cluster, typed)
         return _run(experiment, command, typed)
     except InvalidValue as error:
         print(error, file=sys.stderr)
@@ -101,7 +108,8 @@ def _user_cache() -> Path:
 
 
 def _run(experiment: Experiment, command: Command, typed: str) -> int:
-    work = make_work(experiment, command.sweep.runs(), command.settings, all_devices(AXIS))
+    part = command.part
+    work = make_work(experiment, command.sweep.runs(), command.settings, all_devices(AXIS), part)
     console = _console()
     for bucket in work.plan.buckets:
         check_fits(work, bucket)
@@ -111,9 +119,14 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
     if command.plan:
         show_plan(work.plan, lanes, work.devices, console)
         return 0
-    config = make_config(experiment.name, typed, command.sweep, command.settings, describe(work.plan))
-    ours = processes.on_first(lambda: RunDirectory(command.out, config))
-    with ours or RunDirectory(command.out, config, writes=False) as directory:
+    whole = make_config(experiment.name, typed, command.sweep, command.settings, describe(work.sweep_plan))
+    out, config = command.out, whole
+    if part:
+        processes.on_first(lambda: share_out(command.out, whole, part.split))
+        out = command.out / part.place
+        config = dataclasses.replace(whole, plan=describe(work.plan), part=part.name)
+    ours = processes.on_first(lambda: RunDirectory(out, config))
+    with ours or RunDirectory(out, config, writes=False) as directory:
         show_plan(work.plan, lanes, work.devices, console)
         with Stop() as stop, Progress(work.plan.runs, work.plan.run_steps, console) as progress:
             outcome = train(work, directory, progress, stop)
@@ -122,6 +135,39 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
             return UNWRITTEN if outcome.unwritten else SOME_FAILED if stop.failure else INTERRUPTED
         processes.on_first(lambda: _show(experiment, command, directory, console))
     return SOME_FAILED if outcome.counts.keys() & {"failed", "waiting", "running"} else 0
+
+
+def _submit(experiment: Experiment, command: Command, cluster: Cluster, typed: str) -> int:
+    """Trains the sweep in parts, as jobs."""
+    out = command.out.expanduser().absolute()
+    work = make_work(experiment, command.sweep.runs(), command.settings, all_devices(AXIS))
+    parts = shared_out(work.plan, cluster.jobs)
+    config = make_config(experiment.name, typed, command.sweep, command.settings, describe(work.plan))
+    share_out(out, config, " ".join(dict.fromkeys(part.split for part in parts)))
+    line = shlex.split(typed)
+    if cluster.where == "slurm":
+        for part, handle in submit(cluster, line, out, parts, experiment.name):
+            print(f"job {handle.job_id}: {part.name}, its log will be {handle.paths.stdout}")
+        print(f"to look at what there is: python -m launch.report {out}")
+        return 0
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    def done() -> str:
+        counts = count_statuses(out)
+        return f"{sum(counts[status] for status in OVER)} of {work.plan.runs} runs done"
+
+    with Stop() as stop:
+        failed = run_here(cluster, line, out, parts, experiment.name, stop, say, done)
+        if stop.requested:
+            print(f"stopped by {stop.requested}, all is kept; to resume: {typed}")
+            return INTERRUPTED
+    if command.report:
+        from phenom_jax.results.report import write_report
+
+        print(f"report: {write_report(out, experiment).path}")
+    return SOME_FAILED if failed else 0
 
 
 def _console() -> Console:
@@ -149,8 +195,8 @@ def _show(experiment: Experiment, command: Command, directory: RunDirectory, con
     from phenom_jax.results.report import write_report
     from phenom_jax.results.tensorboard import write_tensorboard
 
-    report = write_report(directory.path, experiment) if command.report else None
-    if report:
+    report = write_report(command.out, experiment) if command.report else None
+    if report and not command.part:
         results, decisions = report.results, report.decisions
     else:
         results = experiment.summarise(open_results(directory.path / "results.zarr"))

@@ -130,7 +130,7 @@ def _open(work: Work, directory: Path, note: Callable[[str], None]) -> Results:
         work.runs,
         fields(work.experiment.hparams),
         work.grid.steps,
-        recorded_variables(work.experiment, work.plan),
+        recorded_variables(work.experiment, work.sweep_plan),
         {"experiment": work.experiment.name, "matmul_precision": work.settings.matmul_precision},
         note,
     )

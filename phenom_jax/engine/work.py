@@ -10,6 +10,7 @@ from typing import NamedTuple
 from phenom_jax.engine.config import Settings
 from phenom_jax.engine.devices import Devices
 from phenom_jax.engine.grid import Grid, measure_grid
+from phenom_jax.engine.parts import Part, part_of
 from phenom_jax.experiment import Experiment
 from phenom_jax.sweep.axes import Run
 from phenom_jax.sweep.plan import Plan, make_plan
@@ -21,22 +22,27 @@ class Work(NamedTuple):
     Attributes:
       experiment: under the settings: its schedule is theirs, with a resolution that divides every run's steps, and
         without `done` where runs are not to leave early.
-      runs: in the order of the sweep.
+      runs: in the order of the sweep; of one part, where only that is trained.
+      plan: of these runs.
+      sweep_plan: of the whole sweep, which decides padding and what is recorded.
     """
 
     experiment: Experiment
     runs: tuple[Run, ...]
     plan: Plan
+    sweep_plan: Plan
     grid: Grid
     settings: Settings
     devices: Devices
 
 
-def make_work(experiment: Experiment, runs: Sequence[Run], settings: Settings, devices: Devices) -> Work:
-    """Returns what it takes to train these runs on these devices.
+def make_work(
+    experiment: Experiment, runs: Sequence[Run], settings: Settings, devices: Devices, part: Part | None = None
+) -> Work:
+    """Returns what it takes to train these runs, or one part of them, on these devices.
 
     Raises:
-      InvalidValue: a run's hyperparameters are not allowed.
+      InvalidValue: a run's hyperparameters are not allowed, or there is no such part.
     """
     steps = {experiment.steps(run.values) for run in runs}
     resolution = max(1, math.gcd(settings.schedule.resolution, *steps))
@@ -45,5 +51,8 @@ def make_work(experiment: Experiment, runs: Sequence[Run], settings: Settings, d
         schedule=dataclasses.replace(settings.schedule, resolution=resolution),
         done=experiment.done if settings.retire_done else None,
     )
-    plan = make_plan(experiment, runs, devices.platform, devices.count)
-    return Work(experiment, tuple(runs), plan, measure_grid(experiment.schedule, steps), settings, devices)
+    whole = make_plan(experiment, runs, devices.platform, devices.count)
+    plan = part_of(whole, part) if part else whole
+    ours = {run.id for bucket in plan.buckets for run in bucket.runs}
+    grid = measure_grid(experiment.schedule, steps)
+    return Work(experiment, tuple(run for run in runs if run.id in ours), plan, whole, grid, settings, devices)

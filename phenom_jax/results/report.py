@@ -19,11 +19,11 @@ from phenom_jax.results import page
 from phenom_jax.results.atomic import write_whole
 from phenom_jax.results.axes import hyperparameters, show, swept_axes, words
 from phenom_jax.results.claims import Decision, decide_all, write_claims
-from phenom_jax.results.dataset import open_results
 from phenom_jax.results.figures import Figure, rendered
 from phenom_jax.results.layout import JSON, STATUSES
 from phenom_jax.results.page import Section
 from phenom_jax.results.tables import OVER, Cell, cells, write_runs
+from phenom_jax.results.united import open_sweep
 
 _MOST_ROWS = 300
 
@@ -56,7 +56,7 @@ def write_report(directory: str | os.PathLike[str], experiment: Experiment) -> R
     if config.get("experiment") != experiment.name:
         raise InvalidValue(f"directory: {directory} is of {config.get('experiment')!r}, not of {experiment.name!r}")
     try:
-        stored = open_results(directory / "results.zarr")
+        stored = open_sweep(directory)
     except FileNotFoundError:
         raise InvalidValue(f"directory: {directory} holds no results.zarr yet") from None
     results = experiment.summarise(stored)
@@ -218,10 +218,12 @@ def _object(value: JSON) -> Mapping[str, JSON]:
 
 def _redo(config: Mapping[str, JSON]) -> str:
     command = page.text(config.get("command", ""))
+    alone = 'xarray.open_zarr("DIRECTORY/results.zarr")'
+    opened = page.text('phenom_jax.results.united.open_sweep("DIRECTORY")' if config.get("part") else alone)
     return (
         f"<p>The same runs, or the rest of them in a directory that is not finished:</p><pre>{command}</pre>"
         "<p>This page again from the saved results, without training:</p><pre>python -m launch.report DIRECTORY</pre>"
-        '<p>The results in Python:</p><pre>xarray.open_zarr("DIRECTORY/results.zarr")</pre>'
+        f"<p>The results in Python:</p><pre>{opened}</pre>"
     )
 
 

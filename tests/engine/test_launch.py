@@ -297,7 +297,7 @@ def test_a_signal_is_a_request_to_stop(number):
 def test_a_place_for_compiled_programs_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidValue, match="compilation_cache: cannot write in"):
-        start_jax(Settings(devices=4), tmp_path / "file" / "below")
+        start_jax(Settings(devices=8), tmp_path / "file" / "below")
 
 
 MAIN = "from test_launch import descent; from phenom_jax.engine.launch import main; main(descent)"

@@ -1,0 +1,82 @@
+"""One dataset over a whole sweep, whether it was trained in one directory or in parts, also while they train."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from phenom_jax.results.damage import checked_labels
+from phenom_jax.results.dataset import open_results
+from phenom_jax.sweep.axes import Run, Sweep
+
+PARTS = "parts"
+STORE = "results.zarr"
+
+
+def open_sweep(directory: str | Path) -> xr.Dataset:
+    """Returns the results of a run directory, in memory; of a sweep in parts all of them, in the order of the sweep.
+
+    Runs of a part that has not begun are there too, waiting.
+
+    Raises:
+      FileNotFoundError: nothing has results yet.
+      InvalidValue: a file is damaged.
+    """
+    directory = Path(directory)
+    if not (directory / PARTS).is_dir():
+        return open_results(directory / STORE)
+    found = [open_results(part / STORE) for part in _parts(directory) if (part / STORE).exists()]
+    if not found:
+        raise FileNotFoundError(f"no results in {directory / PARTS}")
+    united = xr.concat(found, "run", join="outer", data_vars="all", coords="different", compat="equals")
+    united.attrs = found[0].attrs
+    runs = _sweep(directory).runs()
+    missing = [run for run in runs if run.id not in set(united["run_id"].values.tolist())]
+    if missing:
+        united = xr.concat(
+            [united, _waiting(united, missing)], "run", data_vars="all", coords="different", compat="equals"
+        )
+    rows = {run_id: row for row, run_id in enumerate(united["run_id"].values.tolist())}
+    return united.isel(run=[rows[run.id] for run in runs])
+
+
+def count_statuses(directory: str | Path) -> Counter[str]:
+    """Returns how many runs of a sweep in parts have which status, without those of parts that have not begun."""
+    stores = [part / STORE for part in _parts(Path(directory)) if (part / STORE).exists()]
+    return Counter(status for store in stores for status in checked_labels(store)["status"].tolist())
+
+
+def kept_stores(directory: str | Path) -> list[Path]:
+    """Returns where the kept states of a run directory lie, one place per program and part: see `kept.read_kept`."""
+    directory = Path(directory)
+    folders = list(_parts(directory)) if (directory / PARTS).is_dir() else [directory]
+    return [path for folder in folders for path in sorted((folder / "kept.zarr").glob("*")) if path.is_dir()]
+
+
+def _parts(directory: Path) -> Iterator[Path]:
+    yield from sorted(path for path in (directory / PARTS).glob("*") if path.is_dir())
+
+
+def _sweep(directory: Path) -> Sweep:
+    found = json.loads((directory / "config.json").read_text())["sweep"]
+    axes = {name: tuple(values) for name, values in found["axes"].items()}
+    return Sweep(axes, tuple(map(tuple, found["zips"])))
+
+
+def _waiting(like: xr.Dataset, runs: list[Run]) -> xr.Dataset:
+    """Returns rows of runs that have not begun."""
+    rows = like.isel(run=np.zeros(len(runs), int))
+    rows = rows.map(lambda array: xr.full_like(array, np.nan))
+    labels: dict[str, list] = {
+        "run_id": [run.id for run in runs],
+        "status": ["waiting"] * len(runs),
+        "last_step": [-1] * len(runs),
+        "reason": [""] * len(runs),
+    }
+    labels |= {name: [run.values[name] for run in runs] for name in runs[0].values if name in like.coords}
+    return rows.assign_coords({name: ("run", np.array(values), like[name].attrs) for name, values in labels.items()})

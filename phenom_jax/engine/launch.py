@@ -195,7 +195,7 @@ def _show(experiment: Experiment, command: Command, directory: RunDirectory, con
     from phenom_jax.results.report import write_report
     from phenom_jax.results.tensorboard import write_tensorboard
 
-    report = write_report(command.out, experiment) if command.report else None
+    report = write_report(command.out.expanduser().absolute(), experiment) if command.report else None
     if report and not command.part:
         results, decisions = report.results, report.decisions
     else:

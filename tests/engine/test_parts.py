@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ SWEEP = {"seed": "0:8", "width": "4,8", "steps": "20,60"}
 SETTINGS = Settings(schedule=toy.toy.schedule, group=2, lanes=4)
 
 
-def train_part(out: Path, part: Part | None, stop: Stop | None = None, **flags: str) -> None:
+def train_part(out: Path, part: Part | None, /, stop: Stop | None = None, **flags: Any) -> None:
     """Does for a part what a launcher does."""
     sweep = parse_sweep(toy.Toy, flags or SWEEP)
     work = make_work(toy.toy, sweep.runs(), SETTINGS, some_devices(2), part)
@@ -95,12 +96,12 @@ def test_a_directory_is_split_in_one_way(tmp_path):
     with pytest.raises(InvalidValue, match="parts: directory has none, command has all/3"):
         train_part(tmp_path / "whole", Part("all", 0, 3))
     with pytest.raises(InvalidValue, match="seed: directory has"):
-        train_part(tmp_path / "parts", Part("all", 1, 3), seed="0:2")
+        train_part(tmp_path / "parts", Part("all", 1, 3), None, seed="0:2")
 
 
 def test_a_part_can_be_extended(tmp_path):
     train_part(tmp_path, Part("all", 0, 2))
-    train_part(tmp_path, Part("all", 0, 2), **SWEEP | {"seed": "0:9"})
+    train_part(tmp_path, Part("all", 0, 2), None, **SWEEP | {"seed": "0:9"})
     assert open_sweep(tmp_path).sizes["run"] == 36
     assert json.loads((tmp_path / "config.json").read_text())["part"] == "all/2"
 

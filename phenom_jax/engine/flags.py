@@ -14,6 +14,7 @@ from absl import flags as absl_flags
 
 from phenom_jax.engine.cluster import Cluster
 from phenom_jax.engine.config import Settings
+from phenom_jax.engine.forecast import ACCELERATORS, named_accelerator
 from phenom_jax.engine.parts import Part, parse_part
 from phenom_jax.engine.processes import Group
 from phenom_jax.experiment import Experiment, Preset, Schedule
@@ -50,6 +51,7 @@ class Command(NamedTuple):
     Attributes:
       out: of the run directory.
       plan: print it and exit.
+      forecast: for which accelerator and how many of them the plan is made, or None for the devices at hand.
       report, tensorboard: whether to write them.
       tensorboard_runs: run ids shown there in full.
       compilation_cache: its directory, or None for the usual one.
@@ -62,6 +64,7 @@ class Command(NamedTuple):
     settings: Settings
     out: Path
     plan: bool
+    forecast: tuple[str, int] | None
     report: bool
     tensorboard: bool
     tensorboard_runs: tuple[str, ...]
@@ -105,6 +108,7 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
         ),
         out=Path(option["out"] or "runs/" + "-".join(filter(None, [experiment.name, given.preset]))),
         plan=given.plan,
+        forecast=_forecast(given, option),
         report=given.report,
         tensorboard=given.tensorboard,
         tensorboard_runs=_chosen(sweep, given.tensorboard_runs),
@@ -146,6 +150,8 @@ def _options(experiment: Experiment) -> Iterator[Field]:
     yield _field("coordinator_address", "", "HOST:PORT of the first process, with --distributed without a scheduler")
     yield _field("num_processes", 0, "of --distributed, where no scheduler says it", at_least=0)
     yield _field("process_id", -1, "of this process, from 0, where no scheduler says it", at_least=-1)
+    yield _field("accelerator", "", f"with --plan: what the sweep would take on {', '.join(ACCELERATORS)}")
+    yield _field("accelerators", 1, "how many of them", at_least=1)
     yield _field("shard", "", "train only runs of shard i of n, as in 0/8; each has a place of its own in --out")
     yield _field("program", "", "train only runs of this program, an id as --plan shows it")
     yield _field("cluster", "none", "submit a job per program and shard through submitit", choices=CLUSTERS)
@@ -207,6 +213,16 @@ def _option(field: Field, text: str | None) -> Value:
         raise InvalidValue(f"{field.name}: {text!r} is several values, allowed is one")
     field.validate(values[0])
     return values[0]
+
+
+def _forecast(given: absl_flags.FlagValues, option: Mapping[str, Any]) -> tuple[str, int] | None:
+    for name, other in {"accelerator": "plan", "accelerators": "accelerator"}.items():
+        if given[name].present and not given[other].present:
+            raise InvalidValue(f"{name}: has no effect without --{other}")
+    if not option["accelerator"]:
+        return None
+    named_accelerator(option["accelerator"])
+    return option["accelerator"], option["accelerators"]
 
 
 def _cluster(given: absl_flags.FlagValues, option: Mapping[str, Any]) -> Cluster | None:

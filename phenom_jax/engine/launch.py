@@ -17,6 +17,7 @@ from phenom_jax.engine.cluster import Cluster, run_here, submit
 from phenom_jax.engine.config import RunDirectory, Settings, make_config, share_out
 from phenom_jax.engine.devices import all_devices
 from phenom_jax.engine.flags import Command, help_text, parse
+from phenom_jax.engine.forecast import forecast, named_accelerator
 from phenom_jax.engine.layout import check_fits, choose
 from phenom_jax.engine.ledger import OVER
 from phenom_jax.engine.loop import Outcome, train
@@ -24,7 +25,7 @@ from phenom_jax.engine.parts import shared_out
 from phenom_jax.engine.program import AXIS
 from phenom_jax.engine.progress import Progress, Terminal
 from phenom_jax.engine.stop import Stop
-from phenom_jax.engine.summary import show, show_plan
+from phenom_jax.engine.summary import show, show_forecast, show_plan
 from phenom_jax.engine.work import make_work
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
@@ -66,6 +67,8 @@ def launch(experiment: Experiment, arguments: Sequence[str], typed: str) -> int:
         start_jax(command.settings, command.compilation_cache)
         if command.group:
             processes.join(command.group)
+        if command.plan and command.forecast:
+            return _foresee(experiment, command, *command.forecast)
         if command.cluster:
             return _submit(experiment, command, command.cluster, typed)
         return _run(experiment, command, typed)
@@ -135,6 +138,16 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
             return UNWRITTEN if outcome.unwritten else SOME_FAILED if stop.failure else INTERRUPTED
         processes.on_first(lambda: _show(experiment, command, directory, console))
     return SOME_FAILED if outcome.counts.keys() & {"failed", "waiting", "running"} else 0
+
+
+def _foresee(experiment: Experiment, command: Command, name: str, count: int) -> int:
+    """Prints what the sweep would take on other devices than those at hand."""
+    accelerator, console = named_accelerator(name), _console()
+    there = all_devices(AXIS)._replace(platform=accelerator.platform, kind=name, count=count)
+    work = make_work(experiment, command.sweep.runs(), command.settings, there, command.part)
+    show_plan(work.plan, [], there, console)
+    show_forecast(forecast(work, accelerator, count), name, count, console)
+    return 0
 
 
 def _submit(experiment: Experiment, command: Command, cluster: Cluster, typed: str) -> int:

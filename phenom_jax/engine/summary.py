@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from phenom_jax.engine.devices import Devices
+from phenom_jax.engine.forecast import ATTAINED, Forecast, totals
 from phenom_jax.engine.layout import Lanes
 from phenom_jax.hparams import Value
 from phenom_jax.results.claims import Claim, Decision
@@ -41,6 +42,30 @@ def show_plan(plan: Plan, lanes: Sequence[Lanes], devices: Devices, console: Con
     console.print(_table(columns))
     if lanes:
         console.print("lanes: devices x groups one after the other x runs side by side", style="dim", highlight=False)
+
+
+def show_forecast(found: Sequence[Forecast], name: str, count: int, console: Console) -> None:
+    """Prints what the programs of a sweep would take on `count` accelerators of this name."""
+    columns = {
+        "program": [each.bucket.id for each in found],
+        "runs": [str(len(each.bucket.runs)) for each in found],
+        "lanes_per device": [str(each.lanes) for each in found],
+        "MiB_per_lane": [f"{(each.lane_bytes + each.temporary_bytes) / 2**20:.3g}" for each in found],
+        "FLOP_per_step": [f"{each.step_flops:.2g}" for each in found],
+        "bytes_per_step": [f"{each.step_bytes:.2g}" for each in found],
+        "device-hours": [f"{each.device_hours:.3g} to {each.device_hours / ATTAINED:.3g}" for each in found],
+        "checkpoints_GiB": [f"{each.checkpoint_bytes / 2**30:.3g}" for each in found],
+        "results_GiB": [f"{each.result_bytes / 2**30:.3g}" for each in found],
+    }
+    hours, checkpoints, results = totals(found)
+    console.print(f"\non {count} x {name}, estimated from programs compiled here and the datasheet:", highlight=False)
+    console.print(_table(columns))
+    console.print(
+        f"in all {hours:.3g} device-hours at the roofline, {hours / ATTAINED:.3g} at {ATTAINED:.0%} of it: "
+        f"{hours / count:.3g} to {hours / count / ATTAINED:.3g} hours of {count}; "
+        f"{checkpoints / 2**30:.3g} GiB of checkpoints, {results / 2**30:.3g} GiB of results before compression",
+        highlight=False,
+    )
 
 
 def show(results: xr.Dataset, claims: Sequence[Claim], decisions: Mapping[str, Decision], console: Console) -> None:

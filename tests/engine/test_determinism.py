@@ -1,0 +1,47 @@
+"""What is equal to the bit, and what only to summation order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import toy
+from toy import assert_same_results, results_of, train_in
+
+from phenom_jax.engine.config import Settings
+from phenom_jax.results.kept import Kept, read_kept
+
+SWEEP = {"seed": "0:6", "width": "4,8", "steps": "400"}
+
+
+def train(path, group: int, lanes: int, devices: int) -> None:
+    train_in(path, settings=Settings(schedule=toy.toy.schedule, group=group, lanes=lanes), devices=devices, **SWEEP)
+
+
+def kept(path) -> Kept:
+    return read_kept(next((path / "kept.zarr").iterdir()))
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    path = tmp_path_factory.mktemp("reference")
+    train(path, group=2, lanes=8, devices=2)
+    return path
+
+
+@pytest.mark.parametrize(("lanes", "devices"), [(8, 2), (4, 2), (16, 2), (8, 4), (2, 1)])
+def test_with_equal_groups_everything_is_equal_to_the_bit(reference, tmp_path, lanes, devices):
+    train(tmp_path, group=2, lanes=lanes, devices=devices)
+    assert_same_results(results_of(reference), results_of(tmp_path))
+    one, other = kept(reference), kept(tmp_path)
+    for name, leaf in one.leaves.items():
+        np.testing.assert_array_equal(leaf, other.leaves[name])
+
+
+@pytest.mark.parametrize("group", [1, 4, 12])
+def test_other_groups_start_equal_to_the_bit_and_train_equal_to_rounding(reference, tmp_path, group):
+    train(tmp_path, group=group, lanes=2 * group, devices=2)
+    one, other = kept(reference), kept(tmp_path)
+    for name, leaf in one.leaves.items():
+        np.testing.assert_array_equal(leaf[:, 0], other.leaves[name][:, 0])
+        np.testing.assert_allclose(leaf, other.leaves[name], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(results_of(reference).error, results_of(tmp_path).error, rtol=1e-4)

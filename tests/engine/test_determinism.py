@@ -14,7 +14,8 @@ SWEEP = {"seed": "0:6", "width": "4,8", "steps": "400"}
 
 
 def train(path, group: int, lanes: int, devices: int) -> None:
-    train_in(path, settings=Settings(schedule=toy.toy.schedule, group=group, lanes=lanes), devices=devices, **SWEEP)
+    settings = Settings(schedule=toy.toy.schedule, group=group, lanes=lanes)
+    train_in(path, toy.toy, None, settings, devices, **SWEEP)
 
 
 def kept(path) -> Kept:

@@ -55,9 +55,8 @@ def least_norm(
         epsilon times the larger of the active N and D.
     """
     left_NxK, values_K, right_KxD = jnp.linalg.svd(features_NxD, full_matrices=False)
-    if cutoff is None:
-        cutoff = jnp.finfo(values_K.dtype).eps * jnp.maximum(samples.active, features.active)
-    kept_K = (values_K > cutoff * values_K[0]) & (values_K > 0)
+    rounding = jnp.finfo(values_K.dtype).eps * jnp.maximum(samples.active, features.active)
+    kept_K = (values_K > (rounding if cutoff is None else cutoff) * values_K[0]) & (values_K > 0)
     gains_K = jnp.where(kept_K, values_K / jnp.where(kept_K, values_K**2 + penalty, 1.0), 0.0)
     return (gains_K * (targets_N @ left_NxK)) @ right_KxD
 

@@ -30,10 +30,13 @@ class Scale(NamedTuple):
     limits: tuple[float | None, float | None] | None = None
 
 
-class _Key(NamedTuple):
+class Key(NamedTuple):
+    """An entry of a legend."""
+
     label: str
     colour: str
     line: LineStyle
+    width: float = 2.0
 
 
 def curves(
@@ -58,17 +61,17 @@ def curves(
       at: by axis, which of its values others are held at; else the middle one.
       threshold: a value to mark.
     """
-    held, notes = _measured(results, list(lines), [colour, panel], at)
+    held, notes = to_draw(results, list(lines), [colour, panel], at)
     if held is None:
         return None
-    panel_values, panel_note = _values(held, panel, 6)
-    colour_values, colour_note = _values(held, colour, 6)
+    panel_values, panel_note = shown_values(held, panel, 6)
+    colour_values, colour_note = shown_values(held, colour, 6)
     palette = dict(zip(colour_values, colours(len(colour_values)), strict=True))
     with style():
         figure, axes = panels(len(panel_values))
         for axis, panel_value in zip(axes, panel_values, strict=True):
             for colour_value in colour_values:
-                runs = _where(_where(held, panel, panel_value), colour, colour_value)
+                runs = where(where(held, panel, panel_value), colour, colour_value)
                 for name, line in lines.items():
                     _draw(axis, runs[name], palette[colour_value], line, single=name == list(lines)[-1])
             if threshold is not None:
@@ -76,12 +79,12 @@ def curves(
             _finish(
                 axis, held, scale, f"{words(panel)} {show(panel_value)}" if panel and panel_value is not None else ""
             )
-        _label(axes, scale)
+        label_axes(axes, scale)
         varies = colour is not None and colour_values != [None]
-        keys = [_Key(f"{words(str(colour))} {show(value)}", palette[value], "-") for value in colour_values if varies]
+        keys = [Key(f"{words(str(colour))} {show(value)}", palette[value], "-") for value in colour_values if varies]
         dark = "#444444" if varies else palette[colour_values[0]]
-        keys += [_Key(held[name].attrs.get("long_name", words(name)), dark, line) for name, line in lines.items()]
-        _legend(figure, keys)
+        keys += [Key(held[name].attrs.get("long_name", words(name)), dark, line) for name, line in lines.items()]
+        legend(figure, keys)
         note(figure, [*notes, panel_note, colour_note, *_seeds(held)])
     return figure
 
@@ -99,10 +102,10 @@ def two_axes(
 
     Args and what is shown are those of `curves`, except that `left` and `right` name the variables of either y axis.
     """
-    held, notes = _measured(results, [*left, *right], [panel], at)
+    held, notes = to_draw(results, [*left, *right], [panel], at)
     if held is None:
         return None
-    panel_values, panel_note = _values(held, panel, 6)
+    panel_values, panel_note = shown_values(held, panel, 6)
     both: dict[str, LineStyle] = {**left, **right}
     palette = dict(zip(both, colours(len(both)), strict=True))
     with style():
@@ -111,7 +114,7 @@ def two_axes(
         for axis, twin, panel_value in zip(axes, twins, panel_values, strict=True):
             if twin is not twins[0]:
                 twin.sharey(twins[0])
-            runs = _where(held, panel, panel_value)
+            runs = where(held, panel, panel_value)
             for target, lines in ((axis, left), (twin, right)):
                 for name, line in lines.items():
                     _draw(target, runs[name], palette[name], line)
@@ -129,16 +132,14 @@ def two_axes(
             twin.set_ylabel(right_scale.label if ends_row else "")
             if len(right) == 1:
                 twin.yaxis.label.set_color(palette[next(iter(right))])
-        _label(axes, left_scale)
-        keys = [
-            _Key(held[name].attrs.get("long_name", words(name)), palette[name], line) for name, line in both.items()
-        ]
-        _legend(figure, keys)
+        label_axes(axes, left_scale)
+        keys = [Key(held[name].attrs.get("long_name", words(name)), palette[name], line) for name, line in both.items()]
+        legend(figure, keys)
         note(figure, [*notes, panel_note, *_seeds(held)])
     return figure
 
 
-def _measured(
+def to_draw(
     results: xr.Dataset, names: Sequence[str], shown: Sequence[str | None], at: At | None
 ) -> tuple[xr.Dataset | None, list[str]]:
     """Returns the runs to draw and what was held, or None where no variable was measured in them."""
@@ -149,14 +150,15 @@ def _measured(
     return (held if measured else None), notes
 
 
-def _values(results: xr.Dataset, axis: str | None, most: int) -> tuple[list, str]:
+def shown_values(results: xr.Dataset, axis: str | None, most: int) -> tuple[list, str]:
     """Returns the values of an axis to show, [None] where it does not vary."""
     if axis is None or axis not in results.coords or len(np.unique(results[axis].values)) < 2:
         return [None], ""
     return thin(np.unique(results[axis].values).tolist(), most, words(axis))
 
 
-def _where(results: xr.Dataset, axis: str | None, value: Value | None) -> xr.Dataset:
+def where(results: xr.Dataset, axis: str | None, value: Value | None) -> xr.Dataset:
+    """Returns the runs with this value of the axis; all where it does not vary."""
     return results if axis is None or value is None else results.isel(run=(results[axis] == value).values)
 
 
@@ -194,32 +196,44 @@ def _carried(curve: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _finish(axis: matplotlib.axes.Axes, held: xr.Dataset, scale: Scale, title: str) -> None:
-    from matplotlib.ticker import FuncFormatter, LogFormatter
-
     log_steps(axis, held["step"].values)
     axis.set_title(title)
+    scale_y(axis, scale)
+
+
+def scale_y(axis: matplotlib.axes.Axes, scale: Scale) -> None:
+    """Gives the y axis its scale and limits, logarithmic ones with plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogFormatter
+
     if scale.log:
         axis.set_yscale("log")
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.yaxis.set_major_formatter(FuncFormatter(_plain))
         axis.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
     if scale.limits:
         axis.set_ylim(*scale.limits)
 
 
-def _label(axes: Sequence[matplotlib.axes.Axes], scale: Scale) -> None:
-    """Names the y axis of the first column and the steps below the lowest panels."""
+def _plain(value: float, _: object) -> str:
+    return f"{value:g}" if 1e-4 < value < 1e5 else f"$10^{{{round(np.log10(value))}}}$" if value > 0 else ""
+
+
+def label_axes(axes: Sequence[matplotlib.axes.Axes], scale: Scale, x: str = "training step") -> None:
+    """Names the y axis of the first column and the x axis below the lowest panels."""
     for index, axis in enumerate(axes):
         spec = axis.get_subplotspec()
         if spec is None or spec.is_first_col():
             axis.set_ylabel(scale.label)
         if spec is None or index + spec.get_gridspec().ncols >= len(axes):
-            axis.set_xlabel("training step")
+            axis.set_xlabel(x)
 
 
-def _legend(figure: matplotlib.figure.Figure, keys: Sequence[_Key]) -> None:
+def legend(figure: matplotlib.figure.Figure, keys: Sequence[Key]) -> None:
+    """Draws the legend above the panels, in as few rows as fit."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=key.colour, linestyle=key.line, label=key.label) for key in keys]
+    handles = [
+        Line2D([], [], color=key.colour, linestyle=key.line, linewidth=key.width, label=key.label) for key in keys
+    ]
     longest = 0.7 + 0.1 * max(len(key.label) for key in keys)  # inches, handle and text
     per_row = max(1, min(len(keys), int(figure.get_figwidth() / longest)))
     figure.legend(handles=handles, loc="outside upper left", ncols=per_row)

@@ -16,6 +16,7 @@ from phenom_jax.results.figures import Figure
 
 State = Any  # the experiment's own NamedTuple, a pytree
 Metrics = Any  # a NamedTuple of scalars or small arrays
+FloatType = Literal["float32", "float64"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Experiment:
       expensive: `(state, hp) -> metrics`, the sparse schedule.
       done: `(measured metrics) -> bool[]`; True ends the run before its last step.
       keep: `(state) -> pytree` saved at the kept steps for later analysis.
+      check_precision: `(hp, float_type)`, raises InvalidValue for a run that these floats cannot compute.
       summarise: `(results) -> results` with per-run variables added (a memorisation step, say).
       presets: by name; `""` is what no `--preset` runs.
     """
@@ -76,7 +78,8 @@ class Experiment:
     figures: tuple[Figure, ...] = ()
     claims: tuple[Claim, ...] = ()
     schedule: Schedule = Schedule()
-    float_type: Literal["float32", "float64"] = "float32"
+    float_type: FloatType = "float32"  # unless --float_type says otherwise
+    check_precision: Callable[[Any, FloatType], None] | None = None
 
     def steps(self, values: Mapping[str, Value]) -> int:
         """Returns how many steps the run with these hyperparameter values trains."""

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from absl import flags as absl_flags
 
@@ -17,7 +17,7 @@ from phenom_jax.engine.config import Settings
 from phenom_jax.engine.forecast import ACCELERATORS, named_accelerator
 from phenom_jax.engine.parts import Part, parse_part
 from phenom_jax.engine.processes import Group
-from phenom_jax.experiment import Experiment, Preset, Schedule
+from phenom_jax.experiment import Experiment, FloatType, Preset, Schedule
 from phenom_jax.hparams import Bounds, Field, InvalidValue, Value, build, fields
 from phenom_jax.sweep.axes import Sweep, allowed, nearest, parse_axis, parse_sweep
 
@@ -92,10 +92,11 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
     sweep = _sweep(experiment, given)
     _check_effect(experiment, sweep, asked)
     option: dict[str, Any] = {field.name: _option(field, getattr(given, field.name)) for field in _options(experiment)}
+    _check_precision(experiment, sweep, option["float_type"])
     return Command(
         sweep=sweep,
         settings=Settings(
-            float_type=experiment.float_type,
+            float_type=option["float_type"],
             schedule=Schedule(**{name: option[name] for name in Schedule.__dataclass_fields__}),
             retire_done=given.retire_done,
             devices=option["devices"] or None,
@@ -143,6 +144,7 @@ def _options(experiment: Experiment) -> Iterator[Field]:
     yield _field("out", "", "the run directory, where the same command resumes; runs/NAME[-PRESET] if not given")
     yield _field("on_diverge", "retire", "a run that diverged leaves, goes on or stops the sweep", choices=ON_DIVERGE)
     yield _field("rerun", "none", "train these runs of the directory again", choices=("none", "failed", "diverged"))
+    yield _field("float_type", experiment.float_type, "of what is computed", choices=get_args(FloatType))
     yield _field("matmul_precision", "highest", "of float32 products", choices=("highest", "high", "default"))
     yield _field("devices", 0, "CPU devices, 0 for one per core", at_least=0)
     yield _field("lanes", 0, "runs side by side in a program, 0 for what fits and is fastest", at_least=0)
@@ -270,6 +272,14 @@ def _check_effect(experiment: Experiment, sweep: Sweep, asked: Sequence[str]) ->
             return
     name = min(idle)
     raise InvalidValue(f"{name}: has no effect with {unused[name]} in any run of this sweep")
+
+
+def _check_precision(experiment: Experiment, sweep: Sweep, float_type: FloatType) -> None:
+    """Raises InvalidValue if a run needs other floats; the experiment's own serve all its runs."""
+    if experiment.check_precision is None or float_type == experiment.float_type:
+        return
+    for run in sweep.runs():
+        experiment.check_precision(build(experiment.hparams, run.values), float_type)
 
 
 def _chosen(sweep: Sweep, texts: Sequence[str]) -> tuple[str, ...]:

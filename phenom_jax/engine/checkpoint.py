@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import logging
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +55,7 @@ class Checkpoints:
         self._directory = directory
         self._opened: ocp.CheckpointManager | None = None
         self._saving: int | None = None
+        self._litter = False  # of a failure, see `_collect`
         self._hook = sys.unraisablehook
 
     def __enter__(self) -> Checkpoints:
@@ -65,6 +68,7 @@ class Checkpoints:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close()
+        self._collect()
         sys.unraisablehook = self._hook
         for logger in LOGGERS:
             logger.removeFilter(_not_of_orbax)
@@ -130,6 +134,7 @@ class Checkpoints:
                 raise
             except Exception as error:  # whatever a damaged directory makes Orbax raise
                 note(f"checkpoint {chunk} in {self._directory} is damaged ({_first_line(error)}): using the one before")
+                self._litter = True
                 self._manager.delete(chunk)
                 self._empty_trash()  # its number will be used again
         return None
@@ -158,7 +163,7 @@ class Checkpoints:
 
     def _failed(self, error: Exception) -> SaveFailed:
         """Returns the failure after giving up the manager, which would go on to list the failed step as its latest."""
-        self._saving = None
+        self._saving, self._litter = None, True
         manager, self._opened = self._opened, None
         with contextlib.suppress(Exception):  # the same failure once more
             if manager is not None:
@@ -185,6 +190,13 @@ class Checkpoints:
         """Shows an error of another thread, unless it comes late to a save that failed: `save` or `check` says so."""
         if str(unraisable.exc_value) != "Event loop is closed":
             self._hook(unraisable)
+
+    def _collect(self) -> None:
+        """Collects the tasks that Orbax leaves behind of a failure, now that what they say of it can be left out."""
+        if self._litter:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # reads beside a failing one are never awaited
+                gc.collect()
 
     def _empty_trash(self) -> None:
         if processes.first():

@@ -27,7 +27,10 @@ from phenom_jax.sweep.axes import Sweep
 
 MatmulPrecision = Literal["highest", "high", "default"]
 
-FORMAT = 2  # of run directories; raise it when this version's cannot be read by the one before
+# Of run directories, an entry of their config.json; the first had none. Raise it when something in a directory comes to
+# mean something else or moves. A new setting is no reason: a directory without it takes its default, which must
+# therefore be what was done before there was the setting.
+FORMAT = 2
 CONFIG = "config.json"
 LOCK = "lock"
 RECORDED = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
@@ -213,34 +216,61 @@ def check(path: Path, config: Config) -> Config | None:
 
 
 def read_config(path: str | Path) -> Config:
-    """Returns the config of a run directory.
+    """Returns the config of a run directory. Settings that it lacks take their defaults.
 
     Raises:
-      InvalidValue: its `config.json` is not one of ours, or of a later format.
+      InvalidValue: its `config.json` is not one of ours, of a later format, or says what is unknown here.
     """
     unknown = InvalidValue(f"out: {path}/{CONFIG} is not one that this version wrote")
     try:
         found = json.loads((Path(path) / CONFIG).read_text())
-        written = int(found.get("format", 1))
-    except (ValueError, TypeError, AttributeError):
+        written = found.get("format", 1)
+    except (ValueError, AttributeError):
         raise unknown from None
+    if type(written) is not int or written < 1:
+        raise unknown
     if written > FORMAT:
         raise InvalidValue(
-            f"out: {path}/{CONFIG} is of format {written} and of a later version, allowed are formats up to {FORMAT}"
+            f"out: {path}/{CONFIG} is of format {written}, written by {_version(found)}, allowed are formats up to "
+            f"{FORMAT}, for this is phenom_jax {phenom_jax.__version__}"
         )
     try:
+        settings, schedule = found["settings"], found["settings"]["schedule"]
+        foreign = [*_foreign(found, Config), *_foreign(settings, Settings), *_foreign(schedule, Schedule)]
+        if foreign:
+            raise InvalidValue(
+                f"out: {path}/{CONFIG}, written by {_version(found)}, says what phenom_jax {phenom_jax.__version__} "
+                f"knows nothing of: {', '.join(foreign)}"
+            )
         axes = {name: tuple(values) for name, values in found["sweep"]["axes"].items()}
         return Config(
             **found
             | {
                 "sweep": Sweep(axes, tuple(map(tuple, found["sweep"]["zips"]))),
-                "settings": Settings(**found["settings"] | {"schedule": Schedule(**found["settings"]["schedule"])}),
+                "settings": Settings(**settings | {"schedule": Schedule(**schedule)}),
                 "environment": Environment(**found["environment"]),
                 "format": FORMAT,
             }
         )
+    except InvalidValue:
+        raise
     except (ValueError, TypeError, KeyError, AttributeError):
         raise unknown from None
+
+
+def _foreign(found: Mapping[str, Any], known: type) -> list[str]:
+    """Returns the entries of `found` that are no field of the dataclass, with their values."""
+    names = {field.name for field in dataclasses.fields(known)}
+    return [f"{name} = {json.dumps(value)}" for name, value in found.items() if name not in names]
+
+
+def _version(found: Mapping[str, Any]) -> str:
+    """Returns which version of this package wrote a config, as far as it says so."""
+    environment = found.get("environment")
+    said = environment if isinstance(environment, dict) else {}
+    versions, commit = said.get("versions"), said.get("commit")
+    version = versions.get("phenom_jax", "") if isinstance(versions, dict) else ""
+    return " ".join(["phenom_jax", *([version] if version else []), *([f"at commit {commit}"] if commit else [])])
 
 
 def share_out(path: Path, config: Config, split: str) -> None:
@@ -276,7 +306,8 @@ def environment() -> Environment:
     commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", "__init__.py") is not None else None
     device = jax.devices()[0]
     return Environment(
-        versions={"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in RECORDED},
+        versions={"phenom_jax": phenom_jax.__version__, "python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in RECORDED},
         commit=commit,
         modified=bool(commit and _git("status", "--porcelain", "--untracked-files=no")),
         platform=device.platform,
@@ -310,7 +341,8 @@ def _differences(earlier: Config, config: Config) -> Iterator[str]:
     axes |= {name: () for name in offered if name not in axes}
     lacking = [name for name, values in axes.items() if not values or set(values) - set(offered.get(name, ()))]
     for name in lacking:
-        yield _disagreement(name, _listed(axes[name]), _listed(offered.get(name, ())))
+        on_one_side = "" if axes[name] and name in offered else "; runs with it are other runs than those without"
+        yield _disagreement(name, _listed(axes[name]), _listed(offered.get(name, ()))) + on_one_side
     if not lacking:
         zips = (" ".join(map(",".join, sweep.zips)) or "none" for sweep in (earlier.sweep, config.sweep))
         yield _disagreement("zip", *zips)

@@ -24,7 +24,7 @@ from phenom_jax.engine.loop import Outcome, train
 from phenom_jax.engine.parts import shared_out
 from phenom_jax.engine.program import AXIS
 from phenom_jax.engine.progress import Progress, Terminal
-from phenom_jax.engine.stop import Stop
+from phenom_jax.engine.stop import Stop, leaving_at_once
 from phenom_jax.engine.summary import show, show_forecast, show_plan
 from phenom_jax.engine.work import make_work
 from phenom_jax.experiment import Experiment
@@ -48,7 +48,10 @@ def main(experiment: Experiment) -> None:
 
     With 0 when done, 1 when some runs failed, 2 on bad input, 74 when the disk refused, 75 when stopped by a signal.
     """
-    sys.exit(launch(experiment, sys.argv[1:], shlex.join(sys.orig_argv)))
+    typed = shlex.join(sys.orig_argv)
+    with leaving_at_once(INTERRUPTED, f"all is kept; to resume: {typed}"):
+        code = launch(experiment, sys.argv[1:], typed)
+    sys.exit(code)
 
 
 def launch(experiment: Experiment, arguments: Sequence[str], typed: str) -> int:
@@ -133,6 +136,9 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
         show_plan(work.plan, lanes, work.devices, console)
         with Stop() as stop, Progress(work.plan.runs, work.plan.run_steps, console) as progress:
             outcome = train(work, directory, progress, stop)
+        if processes.anywhere(stop.requested is not None):  # after the last look as well
+            stop.request("a signal to another process")
+            outcome = outcome._replace(interrupted=stop.requested)
         if outcome.interrupted or outcome.unwritten:
             _say_how_it_stopped(outcome, typed)
             return UNWRITTEN if outcome.unwritten else SOME_FAILED if stop.failure else INTERRUPTED

@@ -15,9 +15,9 @@ import numpy as np
 from phenom_jax.engine import processes
 from phenom_jax.engine.recorded import recorded_variables
 from phenom_jax.engine.work import Work
-from phenom_jax.hparams import fields
+from phenom_jax.hparams import InvalidValue, fields
 from phenom_jax.results.dataset import Results
-from phenom_jax.results.kept import KeptStates, lost_runs
+from phenom_jax.results.kept import KeptStates, forget, lost_runs
 from phenom_jax.results.layout import STATUSES
 
 OVER = {"finished", "done", "diverged", "failed"}
@@ -125,26 +125,31 @@ class Ledger:
 
 
 def _open(work: Work, directory: Path, note: Callable[[str], None]) -> Results:
-    results = Results.open(
-        directory / "results.zarr",
-        work.runs,
-        fields(work.experiment.hparams),
-        work.grid.steps,
-        recorded_variables(work.experiment, work.sweep_plan),
-        {"experiment": work.experiment.name, "matmul_precision": work.settings.matmul_precision},
-        note,
-    )
-    for bucket in work.plan.buckets:
-        _train_again_what_is_not_kept(results, directory / "kept.zarr" / bucket.id, note)
-    if work.settings.rerun:
-        results.reset([run_id for run_id, status in results.statuses().items() if status == work.settings.rerun])
+    try:
+        results = Results.open(
+            directory / "results.zarr",
+            work.runs,
+            fields(work.experiment.hparams),
+            work.grid.steps,
+            recorded_variables(work.experiment, work.sweep_plan),
+            {"experiment": work.experiment.name, "matmul_precision": work.settings.matmul_precision},
+            note,
+        )
+        for bucket in work.plan.buckets:
+            _train_again_what_is_not_kept(results, directory / "kept.zarr" / bucket.id, note)
+        if work.settings.rerun:
+            results.reset([run_id for run_id, status in results.statuses().items() if status == work.settings.rerun])
+    except OSError as error:
+        raise InvalidValue(f"out: cannot write the results in {directory}: {error.strerror or error}") from None
     return results
 
 
 def _train_again_what_is_not_kept(results: Results, path: Path, note: Callable[[str], None]) -> None:
     """Sets ended runs whose kept states have lost a file back to waiting."""
-    status = results.statuses()
-    lost = [run_id for run_id in lost_runs(path) if status.get(run_id) in ("finished", "done", "diverged")]
+    lost, status = lost_runs(path), results.statuses()
+    again = [run_id for run_id in lost if status.get(run_id) in ("finished", "done", "diverged")]
+    if again:
+        note(f"WARNING: files of {path} are damaged or gone: {len(again)} runs are trained again")
+        results.reset(again)
     if lost:
-        note(f"WARNING: files of {path} are gone: {len(lost)} runs are trained again")
-        results.reset(lost)
+        forget(path, lost)

@@ -1,11 +1,16 @@
-"""A request to stop, made by a signal or by the training itself and honoured at the next chunk end."""
+"""A request to stop, made by a signal or by the training itself: honoured at the next chunk end, elsewhere at once."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import sys
+from collections.abc import Iterator
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+STANDARD_OUTPUT = 1
 
 
 class Stop:
@@ -37,3 +42,25 @@ class Stop:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.request(signal.Signals(number).name)
+
+
+@contextlib.contextmanager
+def leaving_at_once(code: int, farewell: str) -> Iterator[None]:
+    """While entered, a signal ends the process at once with this exit code and this last line.
+
+    For where a kill loses nothing. An exception instead could be lost in a callback, or end in tracebacks of threads.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(OSError, RuntimeError):  # the reader is gone, or the signal came while printing
+            sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            os.write(STANDARD_OUTPUT, f"stopped by {signal.Signals(number).name}, {farewell}\n".encode())
+        os._exit(code)
+
+    before = {number: signal.signal(number, leave) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

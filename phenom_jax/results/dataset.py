@@ -11,24 +11,19 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import xarray as xr
 import zarr
 
-from phenom_jax.hparams import Field
-from phenom_jax.results.damage import (
-    WHOLE_CHUNKS,
-    as_str,
-    check_curves,
-    checked_labels,
-    damaged_chunks,
-    has_all_files,
-    has_curves,
-)
+from phenom_jax.hparams import Field, InvalidValue
+from phenom_jax.results.chunks import WITH_EMPTY, chunk_files, write_rows
+from phenom_jax.results.damage import read_labels, read_store, refused
 from phenom_jax.results.layout import JSON, STATUSES, Variable, beside, create, finish_swap, layout, same_layout, swap
 from phenom_jax.sweep.axes import Run
+
+T = TypeVar("T")
 
 _TIME_SHARE = 0.03  # of the wall time that writes by themselves may take
 
@@ -37,7 +32,7 @@ class Results:
     """The store of a running sweep, written by one process. Make it with `Results.open`."""
 
     def __init__(self, path: str | os.PathLike[str], steps: np.ndarray) -> None:
-        with zarr.config.set(WHOLE_CHUNKS):
+        with zarr.config.set(WITH_EMPTY):
             arrays = dict(zarr.open_group(path, mode="r+").arrays())
         self._curves = {name: array for name, array in arrays.items() if array.ndim > 1}
         self._labels = {name: arrays[name] for name in ("last_step", "reason", "status")}
@@ -78,14 +73,13 @@ class Results:
         """
         path = Path(path)
         finish_swap(path)
-        damaged = _remove_damaged(path, note) if path.exists() else []
-        stored = _load(path) if path.exists() else None
+        stored, lost = _mended(path, note) if path.exists() else (None, [])
         wanted = layout(runs, fields, np.asarray(steps), variables, attributes, stored)
         if stored is None or not same_layout(stored, wanted):
             create(beside(path, "new"), wanted, stored)
             swap(path)
         results = cls(path, steps)
-        results.reset(damaged)
+        results.reset([run_id for run_id in lost if run_id in results._rows])
         return results
 
     def write(
@@ -124,7 +118,7 @@ class Results:
             return
         start = time.monotonic()
         for name, array in self._curves.items():
-            _write_rows(array, *self._gathered(name, array))
+            write_rows(array, *self._gathered(name, array))
         self._pending = []
         self._labels["last_step"][:] = self._last_step
         self._labels["reason"][:] = self._reason
@@ -147,7 +141,7 @@ class Results:
         self._labels["last_step"][:] = self._last_step
         self._labels["reason"][:] = self._reason
         for array in self._curves.values():
-            _write_rows(array, rows, np.full((len(rows), *array.shape[1:]), np.nan, array.dtype))
+            write_rows(array, rows, np.full((len(rows), *array.shape[1:]), np.nan, array.dtype))
 
     def _gathered(self, name: str, array: zarr.Array) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows that wait to be written to `array`, ascending, and their values."""
@@ -185,55 +179,82 @@ def open_results(path: str | os.PathLike[str]) -> xr.Dataset:
       FileNotFoundError: there is no store.
       InvalidValue: a file of it is damaged.
     """
-    path = Path(path)
-    found = next((place for place in (path, beside(path, "old")) if place.exists()), None)
-    if found is None:
-        raise FileNotFoundError(f"no results at {path}")
-    check_curves(found)
-    return _load(found)
+    found = _settled(Path(path), read_store)
+    for name, damage in found.damages:
+        raise refused(name, damage)
+    return found.results
 
 
-def _remove_damaged(path: Path, note: Callable[[str], None]) -> list[str]:
-    """Sets ended runs that lose values by damage back to waiting, removes the damaged files and returns these runs."""
-    labels = checked_labels(path)
-    status = labels["status"].astype(object)
-    over = ~np.isin(status, ("waiting", "running"))  # a run under way has its values in its checkpoint too
-    group = zarr.open_group(path, mode="r+")
-    damages = [
-        damage
-        for name, array in group.arrays()
-        if array.ndim > 1
-        for damage in damaged_chunks(array, path / name, has_curves(status) & has_all_files(group))
-    ]
-    lost: dict[int, None] = {}
-    for damage in damages:
-        rows = [row for row in damage.rows if over[row]]
-        note(f"WARNING: {damage.file} is damaged or gone: {len(rows)} runs are trained again")
-        lost |= dict.fromkeys(rows)
-    if lost:  # before the files go: a kill in between must not leave runs that seem whole
-        status[list(lost)] = "waiting"
-        group["status"][:] = status  # type: ignore[index]
-    for damage in damages:
+def read_statuses(path: str | os.PathLike[str]) -> list[str]:
+    """Returns the status of every run of the store at `path`.
+
+    Raises:
+      FileNotFoundError: there is no store.
+      InvalidValue: a file is damaged.
+    """
+    return _settled(Path(path), read_labels)["status"].tolist()
+
+
+def _settled(path: Path, read: Callable[[Path], T]) -> T:
+    """Returns what `read` finds in the store, again if an extended one took its place meanwhile."""
+    while True:
+        place = next((place for place in (path, beside(path, "old"), path) if place.exists()), None)
+        if place is None:
+            raise FileNotFoundError(f"no results at {path}")
+        before = _identity(place)
+        try:
+            found = read(place)
+        except InvalidValue:
+            if _identity(place) == before and (place == path or not path.exists()):
+                raise
+        else:
+            if _identity(place) == before and (place == path or not path.exists()):
+                return found
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Returns what tells a store from the one that takes its place."""
+    try:
+        stat = (path / "zarr.json").stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def _mended(path: Path, note: Callable[[str], None]) -> tuple[xr.Dataset, list[str]]:
+    """Returns the dataset stored at `path`, its damaged chunks emptied, and the runs that lost values thereby.
+
+    These wait again; a run under way has its values in its checkpoint too.
+    """
+    found = read_store(path)
+    if not found.damages:
+        return found.results, []
+    status = found.results["status"].values.astype(object)
+    lost, under_way = np.zeros((2, len(status)), bool)
+    for _, damage in found.damages:
+        rows = np.array(damage.rows)
+        lost[rows] |= np.isin(status[rows], ("finished", "done", "diverged"))
+        under_way[rows] |= status[rows] == "running"
+    for _, damage in found.damages:
+        again, on = lost[damage.rows].sum(), under_way[damage.rows].sum()
+        note(
+            f"WARNING: {damage.file} is damaged or gone: {again} runs are trained again"
+            + (f", {on} go on from their checkpoint" if on else "")
+        )
+    status[lost] = "waiting"
+    with zarr.config.set(WITH_EMPTY):
+        group = zarr.open_group(path, mode="r+")
+    group["status"][:] = status  # type: ignore[index]  # before the files go: a kill in between leaves none that seem whole
+    for name, damage in found.damages:
+        array: Any = group[name]
+        region = dict(chunk_files(array))[damage.file]
         damage.file.unlink(missing_ok=True)
-    return [str(labels["run_id"][row]) for row in lost]
-
-
-def _load(path: Path) -> xr.Dataset:
-    results = xr.open_zarr(path, chunks=None).load()
-    results = results[[name for name in results.attrs["order"] if name in results.data_vars]]
-    return results.assign_coords({n: array.copy(data=as_str(array.values)) for n, array in results.coords.items()})
+        array[region] = array.fill_value
+    results = found.results.assign_coords(status=found.results["status"].copy(data=status.astype(str)))
+    return results, [str(run_id) for run_id in results["run_id"].values[lost]]
 
 
 class _Batch(NamedTuple):
     rows: np.ndarray
     records: Mapping[str, np.ndarray]
     last_step: np.ndarray
-
-
-def _write_rows(array: zarr.Array, rows: np.ndarray, values: np.ndarray) -> None:
-    if not len(rows):
-        return
-    if rows[-1] - rows[0] + 1 == len(rows):
-        array[rows[0] : rows[-1] + 1] = values
-    else:
-        array.oindex[rows] = values

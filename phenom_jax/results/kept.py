@@ -1,23 +1,32 @@
 """The states that runs keep for later analysis: one zarr group per bucket, a row per run.
 
 `keep(state)` is saved at log-spaced steps and at the end of every run. A group holds one array per leaf,
-`[run, kept, ...]`, named by the leaf's path, beside `run_id[run]` and `step[run, kept]` (-1 where nothing was kept).
+`[run, kept, ...]`, named by the leaf's path, beside `step[run, kept]` (-1 where nothing was kept). Its attributes say
+which run has which row (`run_ids`) and which arrays there are (`leaves`).
+
+States may be gigabytes. A resume therefore reads the steps only and looks whether every file is there; what is inside
+is checked by `read_kept`, which names the file that is to be removed for its runs to be trained again.
 """
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
 
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.damage import FORMAT, WHOLE_CHUNKS, damaged_chunks, has_all_files
+from phenom_jax.results.chunks import WITH_EMPTY, gone, read_array, write_rows
+from phenom_jax.results.damage import FORMAT, has_all_files
 
 _CHUNK_BYTES = 1 << 20
+_SHOWN = 3
+_AGAIN = "the command that made this directory trains them again"
 
 
 class Kept(NamedTuple):
@@ -32,32 +41,50 @@ class KeptStates:
     """The kept states of one bucket, written by one process in whole rows; writing a row again changes nothing."""
 
     def __init__(self, path: Path, run_ids: Sequence[str]):
-        new = not (path / "zarr.json").exists()
-        with zarr.config.set(WHOLE_CHUNKS):
+        """Makes or opens the group at `path`, with rows for these runs and those it has.
+
+        Raises:
+          OSError: the disk refused.
+          InvalidValue: a description is damaged.
+        """
+        new = _is_new(path)
+        known = [] if new else _run_ids(path, _opened(path))
+        with zarr.config.set(WITH_EMPTY):
             self._group = zarr.open_group(path, mode="a", attributes={"format": FORMAT} if new else None)
-        known = list(self._group.attrs.get("run_ids", []))  # type: ignore[call-overload]
         present = set(known)
         self._ids = known + [run_id for run_id in run_ids if run_id not in present]
         self._rows = {run_id: row for row, run_id in enumerate(self._ids)}
         for _, array in self._group.arrays():
             array.resize((len(self._ids), *array.shape[1:]))
-        self._group.attrs["run_ids"] = self._ids
+        if "step" in self._group and not (known == self._ids and _lists_leaves(self._group)):
+            _complete(_array(self._group, "step"))
+        self._describe()
 
     def write(self, run_ids: Sequence[str], leaves: Mapping[str, np.ndarray], steps: np.ndarray) -> None:
-        """Sets the rows of n runs: every leaf [n, K, ...], and the steps [n, K] they were kept at."""
-        rows = np.array([self._rows[run_id] for run_id in run_ids])
-        for name, values in {**leaves, "step": steps}.items():
-            array = self._array(name, values)
+        """Sets the rows of n runs: every leaf [n, K, ...], and the steps [n, K] they were kept at.
+
+        Raises:
+          OSError: the disk refused; some of it may be written, and the same call completes it.
+          InvalidValue: a file that holds other rows as well is damaged.
+        """
+        rows = np.array([self._rows[run_id] for run_id in run_ids], int)
+        order = np.argsort(rows)
+        arrays = {name: self._array(name, values) for name, values in {**leaves, "step": steps}.items()}
+        self._describe()
+        for name, values in {**leaves, "step": steps}.items():  # the steps last: they say that the states are there
+            array = arrays[name]
             if array.shape[1] < values.shape[1]:  # the sweep was extended by longer runs
                 array.resize((array.shape[0], *values.shape[1:]))
-            array.oindex[rows, slice(0, values.shape[1])] = values  # type: ignore[union-attr]
+                if name == "step":
+                    _complete(array)
+            write_rows(array, rows[order], values[order])
 
     def _array(self, name: str, values: np.ndarray) -> zarr.Array:
         if name in self._group:
-            return self._group[name]  # type: ignore[return-value]
+            return _array(self._group, name)
         row_bytes = max(1, values[0].nbytes)
         rows = min(len(self._ids), max(1, _CHUNK_BYTES // row_bytes))
-        return self._group.create_array(
+        array = self._group.create_array(
             name,
             shape=(len(self._ids), *values.shape[1:]),
             chunks=(rows, *(max(1, n) for n in values.shape[1:])),
@@ -66,41 +93,155 @@ class KeptStates:
             config={"write_empty_chunks": True},
             fill_value=-1 if name == "step" else 0,
         )
+        if name == "step":
+            _complete(array)
+        return array
+
+    def _describe(self) -> None:
+        """Notes which run has which row and which arrays there are, one that was lost still among them."""
+        leaves = sorted({name for name, _ in self._group.arrays()} | set(_leaves(self._group)))
+        described = {"run_ids": self._ids, "leaves": leaves, "checksum": _checksum(self._ids)}
+        if any(self._group.attrs.get(name) != value for name, value in described.items()):
+            self._group.attrs.update(described)  # type: ignore[arg-type]
 
 
 def read_kept(path: Path) -> Kept:
-    """Returns what one bucket kept.
+    """Returns what one bucket kept, also while it is written: states are there where a step is.
 
     Raises:
       FileNotFoundError: nothing was kept there.
       InvalidValue: a file is damaged.
     """
-    group = zarr.open_group(path, mode="r")
-    arrays = {}
-    for name, array in group.arrays():
-        for damage in damaged_chunks(array, path / name, np.zeros(array.shape[0], bool)):
-            raise InvalidValue(
-                f"{damage.file} is damaged, it holds kept states of {len(damage.rows)} runs: remove it, and the "
-                "command that made this directory trains them again"
-            )
-        arrays[name] = np.asarray(array[:])
-    return Kept(list(group.attrs["run_ids"]), arrays.pop("step"), arrays)  # type: ignore[arg-type, call-overload]
+    if _is_new(path):
+        raise FileNotFoundError(f"no kept states at {path}")
+    group = _opened(path)
+    run_ids, names = _run_ids(path, group), _leaves(group)
+    if not names:
+        raise FileNotFoundError(f"no kept states at {path} yet")
+    for name in names:
+        if name not in group:
+            raise InvalidValue(f"{path / name} is gone, it holds kept states of all runs: {_AGAIN}")
+    steps, damages = read_array(_array(group, "step"), _all_steps(group))
+    leaves = {}
+    for name in names:
+        if name != "step":
+            array = _array(group, name)
+            leaves[name], found = read_array(array, (steps >= 0) & has_all_files(group))
+            damages += found
+            if any(n < least for n, least in zip(array.shape, (len(run_ids), steps.shape[1]))):
+                raise _refused(path, path / name / "zarr.json")
+    for damage in damages:
+        held = run_ids[damage.rows.start : damage.rows.stop]
+        more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
+        raise InvalidValue(
+            f"{damage.file} is damaged or gone, it holds kept states of runs {', '.join(held[:_SHOWN])}{more}: "
+            f"remove what is there of it; {_AGAIN}"
+        )
+    count, points = len(run_ids), steps.shape[1]  # leaves are ahead of the steps while the group is extended
+    return Kept(run_ids, steps[:count], {name: leaf[:count, :points] for name, leaf in leaves.items()})
 
 
 def lost_runs(path: Path) -> list[str]:
-    """Returns the runs of a bucket whose kept states have lost a file, or were never written; none without a store.
+    """Returns the runs of a bucket whose kept states have lost a file; none where nothing was kept.
 
-    Only looks for files, for the states may be large: a damaged one is found by `read_kept`.
+    Raises:
+      InvalidValue: a description is damaged.
     """
-    if not (path / "zarr.json").exists():
+    if _is_new(path):
         return []
-    group = zarr.open_group(path, mode="r")
-    if not has_all_files(group):
+    group = _opened(path)
+    run_ids, names = _run_ids(path, group), _leaves(group)
+    if not has_all_files(group) or not names:
         return []
-    run_ids = list(group.attrs["run_ids"])  # type: ignore[call-overload]
-    lost = np.zeros(len(run_ids), bool)
-    for name, array in group.arrays():
-        for first in range(0, len(run_ids), array.chunks[0]):
-            file = (path / name / "c").joinpath(str(first // array.chunks[0]), *["0"] * (array.ndim - 1))
-            lost[first : first + array.chunks[0]] |= not file.exists()
-    return [run_id for run_id, gone in zip(run_ids, lost) if gone]
+    if "step" not in group:
+        return run_ids
+    steps, damages = read_array(_array(group, "step"), _all_steps(group))
+    lost = np.zeros(len(steps), bool)
+    for name in names:
+        if name not in group:
+            lost |= (steps >= 0).any(1)
+        elif name != "step":
+            damages += gone(_array(group, name), steps >= 0)
+    for damage in damages:
+        lost[damage.rows] = True
+    return [run_id for run_id, is_lost in zip(run_ids, lost) if is_lost]
+
+
+def forget(path: Path, run_ids: Sequence[str]) -> None:
+    """Notes that nothing is kept of these runs, and mends a damaged file of steps.
+
+    Raises:
+      OSError: the disk refused.
+    """
+    with zarr.config.set(WITH_EMPTY):
+        group = zarr.open_group(path, mode="r+")
+    if "step" in group:
+        rows = {run_id: row for row, run_id in enumerate(_run_ids(path, group))}
+        _complete(_array(group, "step"), [rows[run_id] for run_id in run_ids])
+
+
+def _is_new(path: Path) -> bool:
+    """Whether nothing was ever kept at `path`."""
+    return not (path / "zarr.json").exists() and not any(path.glob("*/c"))
+
+
+def _opened(path: Path) -> zarr.Group:
+    for file in [path / "zarr.json", *(folder.parent / "zarr.json" for folder in path.glob("*/c"))]:
+        try:
+            json.loads(file.read_bytes())
+        except (FileNotFoundError, ValueError):
+            raise _refused(path, file) from None
+        except OSError as error:
+            raise InvalidValue(f"{file} cannot be read: {error.strerror or error}") from None
+        try:
+            zarr.open(file.parent, mode="r")
+        except Exception:  # whatever a description makes zarr raise that is none
+            raise _refused(path, file) from None
+    return zarr.open_group(path, mode="r")
+
+
+def _run_ids(path: Path, group: zarr.Group) -> list[str]:
+    """Returns the runs in the order of their rows."""
+    run_ids: Any = group.attrs.get("run_ids", [])
+    if group.attrs.get("checksum", _checksum(run_ids)) != _checksum(run_ids):
+        raise _refused(path, path / "zarr.json")
+    return list(run_ids)
+
+
+def _checksum(run_ids: Sequence[str]) -> int:
+    return zlib.crc32(json.dumps(run_ids).encode())
+
+
+def _leaves(group: zarr.Group) -> list[str]:
+    """Returns the arrays that were made, `step` among them."""
+    listed: Any = group.attrs.get("leaves") or [name for name, _ in group.arrays()]
+    return list(listed)
+
+
+def _lists_leaves(group: zarr.Group) -> bool:
+    """Whether the group names its arrays, and so has a file for every chunk of its steps; not so at first."""
+    return "leaves" in group.attrs
+
+
+def _all_steps(group: zarr.Group) -> np.ndarray:
+    """Returns bool[N], True where a file of steps must be."""
+    return np.full(_array(group, "step").shape[:1], _lists_leaves(group) and has_all_files(group))
+
+
+def _complete(steps: zarr.Array, forgotten: Sequence[int] = ()) -> None:
+    """Writes all of the steps, so that every chunk has a file; none for the rows `forgotten`."""
+    values, damages = read_array(steps, np.zeros(steps.shape[0], bool))
+    for damage in damages:
+        damage.file.unlink(missing_ok=True)
+    values[list(forgotten)] = -1
+    write_rows(steps, np.arange(len(values)), values)
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array:
+    return group[name]  # type: ignore[return-value]
+
+
+def _refused(path: Path, file: Path) -> InvalidValue:
+    return InvalidValue(
+        f"{file} is damaged or gone: restore this file from a copy, or move {path} away and do without what was kept"
+    )

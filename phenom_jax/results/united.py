@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 
-from phenom_jax.results.damage import checked_labels
-from phenom_jax.results.dataset import open_results
+from phenom_jax.results.dataset import open_results, read_statuses
 from phenom_jax.sweep.axes import Run, Sweep
+
+T = TypeVar("T")
 
 PARTS = "parts"
 STORE = "results.zarr"
@@ -30,7 +33,7 @@ def open_sweep(directory: str | Path) -> xr.Dataset:
     directory = Path(directory)
     if not (directory / PARTS).is_dir():
         return open_results(directory / STORE)
-    found = [open_results(part / STORE) for part in _parts(directory) if (part / STORE).exists()]
+    found = _of_parts(directory, open_results)
     if not found:
         raise FileNotFoundError(f"no results in {directory / PARTS}")
     united = xr.concat(found, "run", join="outer", data_vars="all", coords="different", compat="equals")
@@ -47,8 +50,7 @@ def open_sweep(directory: str | Path) -> xr.Dataset:
 
 def count_statuses(directory: str | Path) -> Counter[str]:
     """Returns how many runs of a sweep in parts have which status, without those of parts that have not begun."""
-    stores = [part / STORE for part in _parts(Path(directory)) if (part / STORE).exists()]
-    return Counter(status for store in stores for status in checked_labels(store)["status"].tolist())
+    return Counter(status for statuses in _of_parts(Path(directory), read_statuses) for status in statuses)
 
 
 def kept_stores(directory: str | Path) -> list[Path]:
@@ -60,6 +62,15 @@ def kept_stores(directory: str | Path) -> list[Path]:
 
 def _parts(directory: Path) -> Iterator[Path]:
     yield from sorted(path for path in (directory / PARTS).glob("*") if path.is_dir())
+
+
+def _of_parts(directory: Path, read: Callable[[Path], T]) -> list[T]:
+    """Returns what `read` finds in the results of every part that has begun."""
+    found = []
+    for part in _parts(directory):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(read(part / STORE))
+    return found
 
 
 def _sweep(directory: Path) -> Sweep:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax
 import pytest
 from toy import some_devices, toy
 
@@ -81,4 +80,3 @@ def test_the_real_probe_times_the_buckets_program(monkeypatch):
     work = make_work(toy, sweep.runs(), Settings(schedule=toy.schedule), some_devices(2))
     lanes = choose(work, work.plan.buckets[0])
     assert lanes.layout.devices == 2 and lanes.run_steps_per_second > 0 and lanes.ticks >= 1
-    assert jax.device_count() == 4

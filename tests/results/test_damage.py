@@ -11,6 +11,7 @@ import pytest
 import toy
 from toy import assert_same_results, results_of, train_in
 
+from phenom_jax.engine.config import read_config
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.results.dataset import open_results
 from phenom_jax.results.kept import read_kept
@@ -45,6 +46,13 @@ def copy(whole, tmp_path):
     return Path(shutil.copytree(whole, tmp_path / "copy"))
 
 
+def assert_same_kept(one: Path, other: Path) -> None:
+    kept = [read_kept(next((path / "kept.zarr").iterdir())) for path in (one, other)]
+    np.testing.assert_array_equal(kept[0].steps, kept[1].steps)
+    for name, leaf in kept[0].leaves.items():
+        np.testing.assert_array_equal(leaf, kept[1].leaves[name])
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("variable", ["error", "input_norms"])
 def test_damaged_curves_are_said_and_trained_again(whole, copy, capsys, damage, variable):
@@ -71,11 +79,11 @@ def test_only_the_runs_of_the_damaged_chunk_are_trained_again(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("file", ["status/c/0", "seed/c/0", "zarr.json"])
+@pytest.mark.parametrize("file", ["status/c/0", "seed/c/0", "zarr.json", "loss/zarr.json", "seed/zarr.json"])
 def test_damaged_labels_are_refused_by_name(copy, damage, file):
     DAMAGES[damage](copy / "results.zarr" / file)
     for use in (lambda: train_in(copy, **SWEEP), lambda: write_report(copy, toy.toy)):
-        with pytest.raises(InvalidValue, match=f"results.zarr/{file} is damaged or gone") as refusal:
+        with pytest.raises(InvalidValue, match=f"results.zarr/{file} is damaged") as refusal:
             use()
         assert "\n" not in str(refusal.value)
 
@@ -85,15 +93,43 @@ def test_damaged_kept_states_are_found_when_read_and_trained_again_once_gone(who
     (bucket,) = (copy / "kept.zarr").iterdir()
     (file,) = (path for path in (bucket / "hidden" / "c").rglob("*") if path.is_file())
     DAMAGES[damage](file)
-    if damage != "delete":
-        with pytest.raises(InvalidValue, match="hidden/c/0.* is damaged, it holds kept states of 4 runs"):
-            read_kept(bucket)
-        file.unlink()
+    with pytest.raises(
+        InvalidValue, match=r"hidden/c/0.* is damaged or gone, it holds kept states of runs .* and 1 more"
+    ):
+        read_kept(bucket)
+    file.unlink(missing_ok=True)
     assert train_in(copy, **SWEEP).trained_steps == 4 * 20
-    assert "are gone: 4 runs are trained again" in capsys.readouterr().out
-    kept = [read_kept(next((path / "kept.zarr").iterdir())) for path in (whole, copy)]
-    for name, leaf in kept[0].leaves.items():
-        np.testing.assert_array_equal(leaf, kept[1].leaves[name])
+    assert f"files of {bucket} are damaged or gone: 4 runs are trained again" in capsys.readouterr().out
+    assert_same_kept(whole, copy)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_steps_of_kept_states_are_found_and_trained_again(whole, copy, capsys, damage):
+    (file,) = (path for path in (copy / "kept.zarr").glob("*/step/c/**/*") if path.is_file())
+    DAMAGES[damage](file)
+    assert train_in(copy, **SWEEP).trained_steps == 4 * 20
+    assert "4 runs are trained again" in capsys.readouterr().out
+    assert_same_kept(whole, copy)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("file", ["zarr.json", "hidden/zarr.json"])
+def test_damaged_descriptions_of_kept_states_are_refused_by_name(copy, damage, file):
+    (bucket,) = (copy / "kept.zarr").iterdir()
+    DAMAGES[damage](bucket / file)
+    for use in (lambda: train_in(copy, **SWEEP), lambda: read_kept(bucket)):
+        with pytest.raises(InvalidValue, match=f"{bucket.name}/{file} is damaged or gone") as refusal:
+            use()
+        assert "\n" not in str(refusal.value)
+
+
+def test_which_run_has_which_kept_states_is_checked(copy):
+    (bucket,) = (copy / "kept.zarr").iterdir()
+    described = json.loads((bucket / "zarr.json").read_text())
+    described["attributes"]["run_ids"].reverse()
+    (bucket / "zarr.json").write_text(json.dumps(described))
+    with pytest.raises(InvalidValue, match="zarr.json is damaged or gone"):
+        read_kept(bucket)
 
 
 def test_a_directory_without_kept_states_trains_nothing_again(copy):
@@ -116,7 +152,7 @@ def test_a_directory_of_a_later_format_is_refused(tmp_path):
     later = Path(shutil.copytree(GOLDEN, tmp_path / "later"))
     config = json.loads((later / "config.json").read_text())
     (later / "config.json").write_text(json.dumps(config | {"format": 3, "novelty": 1}))
-    with pytest.raises(InvalidValue, match="of format 3 and of a later version, allowed are formats up to 2"):
+    with pytest.raises(InvalidValue, match="is of format 3, written by phenom_jax.*, allowed are formats up to 2"):
         train_in(later, seed="0:2", steps="20")
 
 
@@ -126,4 +162,14 @@ def test_a_hyperparameter_that_the_directory_lacks_is_named(tmp_path):
     del config["sweep"]["axes"]["width"]
     (old / "config.json").write_text(json.dumps(config))
     with pytest.raises(InvalidValue, match="width: directory has no such field, command has 8"):
+        train_in(old, seed="0:2", steps="20")
+
+
+def test_a_setting_unknown_here_is_named_and_one_that_is_lacking_takes_its_default(tmp_path):
+    old = Path(shutil.copytree(GOLDEN, tmp_path / "old"))
+    config = json.loads((old / "config.json").read_text())
+    assert "on_diverge" not in config["settings"] and read_config(old).settings.on_diverge == "retire"
+    config["settings"]["ensemble"] = 4
+    (old / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InvalidValue, match="knows nothing of: ensemble = 4"):
         train_in(old, seed="0:2", steps="20")

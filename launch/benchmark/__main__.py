@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from launch.benchmark.comparison import Comparison
-from launch.benchmark.costs import overhead, start_seconds
+from launch.benchmark.costs import overhead, resume_seconds, start_seconds
 from launch.benchmark.perceptron import grokking_mlp
 from launch.benchmark.small import parity_mlp, parity_vmap
 from launch.benchmark.sweeps import many_runs, mixed_widths
@@ -42,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Devices], Iterator[Comparison]]] = {
     "many_runs": many_runs,
     "overhead": overhead,
     "start_seconds": start_seconds,
+    "resume_seconds": resume_seconds,
 }
 
 

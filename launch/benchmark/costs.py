@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -24,6 +24,7 @@ from phenom_jax.engine.program import Lane, Layout, Program
 from phenom_jax.engine.work import Work
 from phenom_jax.experiment import Experiment
 
+RESUMED = ["-m", "launch.grokking", "--steps=50000", "--noretire_done", "--noreport", "--notensorboard"]
 ENTER = ["-m", "launch.grokking", "--steps=10", "--noreport", "--notensorboard"]
 
 
@@ -47,7 +48,7 @@ def overhead(
     share = (looking + saving) / (training + looking + saving)
     note = (
         f"no measures, no checkpoints: {steps} steps of {lanes} runs take {training:.0f} s, looking {looking:.1f} s, "
-        f"saving {saving:.1f} s: {100 * share:.2f} %"
+        f"saving {saving:.2g} s ({100 * saving / (training + looking + saving):.2f} %): {100 * share:.2f} %"
     )
     yield Comparison("overhead", (1 - share) * rate, rate, "run-steps/s", ">= 0.95", note)
 
@@ -59,6 +60,19 @@ def start_seconds(devices: Devices, effort: Effort = FULL) -> Iterator[Compariso
         warm = min(first_line_seconds(cache) for _ in range(effort.rounds))
     note = f"{' '.join(ENTER)}: command to the end of the first ten steps of its runs, warm cache"
     yield Comparison("start_seconds", warm, None, "s", "< 5", note)
+
+
+def resume_seconds(devices: Devices, effort: Effort = FULL) -> Iterator[Comparison]:
+    """Yields the seconds from the command that goes on from a checkpoint to the end of its first chunk of steps."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = [*RESUMED, f"--out={directory}/run"]
+        begun, *resumed = (
+            _seconds_to_progress(command, f"{directory}/cache", stop=True) for _ in range(1 + effort.rounds)
+        )
+    note = (
+        f"{' '.join(RESUMED)}, stopped by SIGTERM in every chunk and started again; the first start took {begun:.1f} s"
+    )
+    yield Comparison("resume_seconds", min(resumed), None, "s", "< 5", note)
 
 
 def looking_seconds(work: Work, axes: Axes, layout: Layout, rounds: int) -> float:
@@ -97,10 +111,17 @@ def _save(checkpoints: Checkpoints, index: int, lanes: Lane) -> float:
 def first_line_seconds(cache: str) -> float:
     """Returns the seconds until the launcher reports progress, which it does at the first chunk's end."""
     with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, "-u", *ENTER, f"--out={directory}/run", f"--compilation_cache={cache}"]
-        start = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            reported = next(time.perf_counter() for line in process.stdout if "runs done" in line)
-            process.stdout.read()
-        return reported - start
+        return _seconds_to_progress([*ENTER, f"--out={directory}/run"], cache)
+
+
+def _seconds_to_progress(arguments: Sequence[str], cache: str, stop: bool = False) -> float:
+    """Returns the seconds from a command to its first report of progress, after which `stop` makes it save and end."""
+    command = [sys.executable, "-u", *arguments, f"--compilation_cache={cache}"]
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        reported = next(time.perf_counter() for line in process.stdout if "runs done" in line)
+        if stop:
+            process.terminate()
+        process.stdout.read()
+    return reported - start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import gc
 import logging
@@ -59,7 +60,7 @@ class Checkpoints:
         self._hook = sys.unraisablehook
 
     def __enter__(self) -> Checkpoints:
-        self._hook, sys.unraisablehook = sys.unraisablehook, self._unless_of_a_failed_save
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._unless_of_a_failure
         for logger in LOGGERS:
             logger.addFilter(_not_of_orbax)
         return self
@@ -74,7 +75,7 @@ class Checkpoints:
             logger.removeFilter(_not_of_orbax)
 
     def save(self, chunk: int, tree: Any, meta: Mapping[str, Any]) -> None:
-        """Starts to save `tree` (arrays) and `meta` (JSON) as of `chunk`; the arrays may be donated afterwards.
+        """Starts to save `tree` (arrays) and `meta` (JSON) as of `chunk`; both may be changed or donated afterwards.
 
         Raises:
           SaveFailed: it could not be begun, or the one before it failed in the background.
@@ -82,7 +83,7 @@ class Checkpoints:
         leaves = _named_leaves(tree)
         self._check_room(sum(leaf.nbytes for leaf in leaves.values()))
         state = ocp.args.StandardSave(leaves)
-        described = ocp.args.JsonSave({**meta, "sums": _sums(leaves)})
+        described = ocp.args.JsonSave(copy.deepcopy({**meta, "sums": _sums(leaves)}))  # it is written in the background
         try:
             saved = self._manager.save(chunk, args=ocp.args.Composite(state=state, meta=described))
         except Exception as error:  # whatever the disk makes Orbax raise
@@ -186,9 +187,11 @@ class Checkpoints:
         if processes.agreed(bool(refused)):
             raise SaveFailed(refused or "the first process cannot write")
 
-    def _unless_of_a_failed_save(self, unraisable: sys.UnraisableHookArgs) -> None:
-        """Shows an error of another thread, unless it comes late to a save that failed: `save` or `check` says so."""
-        if str(unraisable.exc_value) != "Event loop is closed":
+    def _unless_of_a_failure(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Shows an error that nobody can catch, unless it comes late to a failure of Orbax, which is said already."""
+        code = getattr(unraisable.object, "cr_code", None)  # of a coroutine
+        late = str(unraisable.exc_value) == "Event loop is closed" or "orbax" in getattr(code, "co_filename", "")
+        if not late:
             self._hook(unraisable)
 
     def _collect(self) -> None:
@@ -227,23 +230,29 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
 
 def _sums(leaves: Mapping[str, Any]) -> dict[str, int]:
     """Returns a checksum per leaf: a flipped bit on disk would restore silently wrong."""
-    return {name: int(total) for name, total in processes.to_host({n: _sum(x) for n, x in leaves.items()}).items()}
+    rows = processes.to_host(row_sums(dict(leaves)))
+    return {name: int(sums.astype(np.uint64).sum() % 2**32) for name, sums in rows.items()}
 
 
 @jax.jit
-def _sum(leaf: jax.Array) -> jax.Array:
-    """Returns uint32[], the words of `leaf` each times an odd number of its place, modulo 2^32.
+def row_sums(leaves: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Returns uint32[rows] of each leaf, the sum over a row of its words, each times an odd number of its place.
 
-    Computed where the leaf lies, and the same on any number of devices. A flipped bit always changes it, for odd
-    numbers have inverses modulo 2^32.
+    Computed where the leaf lies, and the same on any number of devices. A flipped bit always changes the sum over all
+    rows modulo 2^32, for odd numbers have inverses there. The rows are added up on the host: on the CPU, programs with
+    collectives that are under way at the same time can wait for each other forever.
     """
+    return {name: _row_sums(leaf) for name, leaf in leaves.items()}
+
+
+def _row_sums(leaf: jax.Array) -> jax.Array:
     words = leaf.astype(jnp.uint8) if leaf.dtype == bool else _words(leaf)
     place = jnp.zeros(words.shape, jnp.uint32)
     for axis in range(words.ndim):
         place = (place + jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)) * jnp.uint32(ODD_MULTIPLIERS[0])
     place = (place ^ (place >> 15)) * jnp.uint32(ODD_MULTIPLIERS[1])
     place = (place ^ (place >> 13)) * jnp.uint32(ODD_MULTIPLIERS[2])
-    return (words.astype(jnp.uint32) * (place | jnp.uint32(1))).sum(dtype=jnp.uint32)
+    return (words.astype(jnp.uint32) * (place | jnp.uint32(1))).sum(tuple(range(1, words.ndim)), dtype=jnp.uint32)
 
 
 def _words(leaf: jax.Array) -> jax.Array:

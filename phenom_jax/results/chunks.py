@@ -76,7 +76,7 @@ def write_rows(array: zarr.Array, rows: np.ndarray, values: np.ndarray) -> None:
                 else:
                     array.oindex[(rows[first:last], *columns)] = part
             except RuntimeError as error:  # of the decompression
-                index = (rows[first] // array.chunks[0], *(start // array.chunks[1] for start in starts))
+                index = (int(rows[first]) // array.chunks[0], *(start // array.chunks[1] for start in starts))
                 raise InvalidValue(
                     f"{_file(array, index)} is damaged, other rows cannot be added to it: {error}"
                 ) from None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import re
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from toy import some_devices
 
-from phenom_jax.engine.checkpoint import Checkpoints, SaveFailed
+from phenom_jax.engine.checkpoint import Checkpoints, SaveFailed, row_sums
+from phenom_jax.engine.program import AXIS
 
+AXES = jax.sharding.PartitionSpec(AXIS)
 TREE = {"weights": np.arange(4096, dtype=np.float32), "step": np.array([3, 4], np.int32), "none": np.zeros((0, 2))}
 
 
@@ -39,6 +43,23 @@ def test_what_is_saved_comes_back_with_its_meta(tmp_path):
     np.testing.assert_array_equal(found.tree["weights"], TREE["weights"])
     np.testing.assert_array_equal(found.tree["step"], [10, 11])
     assert found.tree["none"].shape == (0, 2)
+
+
+def test_checksums_need_no_word_between_devices():
+    """Collectives of programs under way at the same time have been seen to wait for each other forever."""
+    lanes = jax.ShapeDtypeStruct((8, 3), np.float32, sharding=jax.NamedSharding(some_devices(4).mesh, AXES))
+    text = row_sums.lower({"one": lanes, "other": lanes}).compile().as_text()
+    assert text and not re.findall(r"all-reduce|all-gather|all-to-all|collective|send|recv", text)
+
+
+def test_what_changes_after_a_save_has_begun_is_not_saved(tmp_path):
+    lanes = ["first"] * 10_000  # long enough to be still being written when it changes
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, {"step": jax.numpy.ones(2)}, {"in_lane": lanes})
+        lanes[:] = ["other"] * 10_000
+        checkpoints.wait()
+        found = checkpoints.restore(lambda meta: {"step": np.zeros(2, np.float32)}, print)
+    assert found is not None and set(found.meta["in_lane"]) == {"first"}
 
 
 def test_an_empty_directory_has_none(tmp_path):

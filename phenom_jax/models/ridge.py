@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 
 from phenom_jax.sizes import Size
+
+T = TypeVar("T")
 
 
 def ridge_regression(
@@ -32,9 +37,8 @@ def ridge_regression(
     )  # rows: samples, or features
     active_L = jnp.arange(least) < jnp.minimum(samples.active, features.active)
     gram_LxL = side_LxM @ side_LxM.T + jnp.diag(jnp.where(active_L, penalty, 1.0).astype(side_LxM.dtype))
-    factor = jax.scipy.linalg.cho_factor(gram_LxL, lower=True)
     right_L = jnp.where(few, targets_N[:least], (targets_N @ features_NxD)[:least])
-    solution_L = jax.scipy.linalg.cho_solve(factor, right_L)
+    solution_L = one_by_one(_cholesky_solve, gram_LxL, right_L)
     weights_M = jnp.where(few, solution_L @ side_LxM, jnp.pad(solution_L, (0, most - least)))
     return weights_M[: features.padded]
 
@@ -54,11 +58,30 @@ def least_norm(
       cutoff: singular values below this share of the largest count as zero; None for rounding error, the machine
         epsilon times the larger of the active N and D.
     """
-    left_NxK, values_K, right_KxD = jnp.linalg.svd(features_NxD, full_matrices=False)
+    left_NxK, values_K, right_KxD = one_by_one(_singular_values, features_NxD)
     rounding = jnp.finfo(values_K.dtype).eps * jnp.maximum(samples.active, features.active)
     kept_K = (values_K > (rounding if cutoff is None else cutoff) * values_K[0]) & (values_K > 0)
     gains_K = jnp.where(kept_K, values_K / jnp.where(kept_K, values_K**2 + penalty, 1.0), 0.0)
     return (gains_K * (targets_N @ left_NxK)) @ right_KxD
+
+
+def one_by_one(factorisation: Callable[..., T], *matrices: jax.Array) -> T:
+    """Returns `factorisation(*matrices)`; on a CPU the runs of a batch are factorised one after the other.
+
+    jaxlib 0.10 shares the matrices of a batched LAPACK call out among the threads of the pool in which the call itself
+    waits for them: two devices that call at once can wait forever. A call for one matrix never waits.
+    """
+    return jax.lax.platform_dependent(
+        *matrices, cpu=jax.custom_batching.sequential_vmap(factorisation), default=factorisation
+    )
+
+
+def _cholesky_solve(gram_LxL: jax.Array, right_L: jax.Array) -> jax.Array:
+    return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(gram_LxL, lower=True), right_L)
+
+
+def _singular_values(matrix_NxD: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    return tuple(jnp.linalg.svd(matrix_NxD, full_matrices=False))
 
 
 def _fit(rows_LxK: jax.Array, length: int) -> jax.Array:

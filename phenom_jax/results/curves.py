@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy import stats
 
 from phenom_jax.hparams import Value
 from phenom_jax.results.axes import cell_codes, hold, show, words
@@ -20,6 +21,8 @@ At = Mapping[str, Callable[[list], Value]]
 
 _MANY = 10  # runs from which a band is 10-90 % rather than the whole range
 _DRAWN = 200  # single runs drawn thin, of one colour in one panel
+_FINE = 400  # points of a theory curve
+_DARK = "#222222"
 
 
 class Scale(NamedTuple):
@@ -28,6 +31,13 @@ class Scale(NamedTuple):
     label: str
     log: bool = False
     limits: tuple[float | None, float | None] | None = None
+
+
+class Overlay(NamedTuple):
+    """Theory to draw over curves, thin and dashed."""
+
+    label: str
+    of: Mapping[str, Callable[[xr.Dataset, np.ndarray], np.ndarray]]  # by variable: (runs of one curve, steps) -> y
 
 
 class Key(NamedTuple):
@@ -47,19 +57,26 @@ def curves(
     panel: str | None = None,
     at: At | None = None,
     threshold: float | None = None,
+    centre: Literal["median", "mean"] = "median",
+    overlay: Overlay | None = None,
+    minimum_of: str | None = None,
 ) -> matplotlib.figure.Figure | None:
     """Returns curves by step: a panel per value of one axis, a colour per value of another.
 
-    Median over seeds with a band; single runs thin under the last of `lines`. Other swept axes are held at one value
-    and the figure says at which. Runs that met the experiment's `done` are carried forward at their last value.
+    Median over seeds with a band, and single runs thin under the last of `lines`; or the mean with its 95 % interval.
+    Other swept axes are held at one value and the figure says at which. Runs that met the experiment's `done` are
+    carried forward at their last value.
 
     Args:
       results: of a sweep.
       lines: line style ("--", "-") by variable.
       scale: of the y axis.
-      colour, panel: hyperparameters; ignored where they do not vary.
+      colour, panel: hyperparameters; ignored where they do not vary. With no colour asked for, a colour per variable.
       at: by axis, which of its values others are held at; else the middle one.
       threshold: a value to mark.
+      centre: of the runs that differ in their seeds alone.
+      overlay: theory; what is not finite is not drawn.
+      minimum_of: the variable whose lowest drawn value is marked with its step.
     """
     held, notes = to_draw(results, list(lines), [colour, panel], at)
     if held is None:
@@ -67,25 +84,40 @@ def curves(
     panel_values, panel_note = shown_values(held, panel, 6)
     colour_values, colour_note = shown_values(held, colour, 6)
     palette = dict(zip(colour_values, colours(len(colour_values)), strict=True))
+    dark = "#444444" if colour_values != [None] else palette[None]
+    of_line = dict(zip(lines, colours(len(lines)) if colour is None else [dark] * len(lines), strict=True))
     with style():
         figure, axes = panels(len(panel_values))
         for axis, panel_value in zip(axes, panel_values, strict=True):
-            for colour_value in colour_values:
+            for order, colour_value in enumerate(colour_values):
                 runs = where(where(held, panel, panel_value), colour, colour_value)
                 for name, line in lines.items():
-                    _draw(axis, runs[name], palette[colour_value], line, single=name == list(lines)[-1])
+                    shade = of_line[name] if colour is None else palette[colour_value]
+                    steps, middle = _draw(axis, runs[name], shade, line, single=name == list(lines)[-1], centre=centre)
+                    if name == minimum_of and len(middle):
+                        _mark(axis, steps, middle, shade, order)
+                for theory in overlay.of.values() if overlay and runs.sizes["run"] else ():
+                    fine = _fine(held["step"].values)
+                    curve = np.asarray(theory(runs, fine), float)
+                    curve = np.where(np.isfinite(curve), curve, np.nan)
+                    axis.plot(fine, curve, color=_DARK, linewidth=1, linestyle=(0, (4, 2)), zorder=3)
             if threshold is not None:
                 axis.axhline(threshold, color="#888888", linewidth=1, linestyle=":")
+            if minimum_of:
+                axis.margins(y=0.15)
             _finish(
                 axis, held, scale, f"{words(panel)} {show(panel_value)}" if panel and panel_value is not None else ""
             )
         label_axes(axes, scale)
-        varies = colour is not None and colour_values != [None]
-        keys = [Key(f"{words(str(colour))} {show(value)}", palette[value], "-") for value in colour_values if varies]
-        dark = "#444444" if varies else palette[colour_values[0]]
-        keys += [Key(held[name].attrs.get("long_name", words(name)), dark, line) for name, line in lines.items()]
+        named = [value for value in colour_values if value is not None]
+        keys = [Key(f"{words(str(colour))} {show(value)}", palette[value], "-") for value in named]
+        keys += [
+            Key(held[name].attrs.get("long_name", words(name)), of_line[name], line) for name, line in lines.items()
+        ]
+        keys += [Key(overlay.label, _DARK, "--", 1.0)] if overlay else []
+        marked = f"dots: lowest {centre} of {held[minimum_of].attrs.get('long_name', minimum_of)}" if minimum_of else ""
         legend(figure, keys)
-        note(figure, [*notes, panel_note, colour_note, *_seeds(held)])
+        note(figure, [*notes, panel_note, colour_note, *_seeds(held, centre), marked])
     return figure
 
 
@@ -162,21 +194,63 @@ def where(results: xr.Dataset, axis: str | None, value: Value | None) -> xr.Data
     return results if axis is None or value is None else results.isel(run=(results[axis] == value).values)
 
 
-def _draw(axis: matplotlib.axes.Axes, curve: xr.DataArray, colour: str, line: LineStyle, single: bool = False) -> None:
-    """Draws the median of the runs with its band, and with `single` every run thin."""
+def _draw(
+    axis: matplotlib.axes.Axes,
+    curve: xr.DataArray,
+    colour: str,
+    line: LineStyle,
+    single: bool = False,
+    centre: Literal["median", "mean"] = "median",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws the centre of the runs with its band, a median with `single` over every run thin; returns steps, centre."""
     from matplotlib.collections import LineCollection
 
     steps, values_NxP = _carried(curve)
     if not values_NxP.size:
-        return
+        return steps, np.empty(0)
     outer = (10, 90) if len(values_NxP) >= _MANY else (0, 100)
-    low, middle, high = np.nanpercentile(values_NxP, [outer[0], 50, outer[1]], axis=0)
+    low, middle, high = (
+        _mean_band(values_NxP) if centre == "mean" else np.nanpercentile(values_NxP, [outer[0], 50, outer[1]], axis=0)
+    )
     axis.plot(steps, middle, line, color=colour)
     if len(values_NxP) > 1:
         axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
-        if single:
+        if single and centre == "median":
             drawn = [np.column_stack([steps, values])[np.isfinite(values)] for values in values_NxP[:_DRAWN]]
             axis.add_collection(LineCollection(drawn, colors=colour, linewidths=0.7, alpha=0.35))
+    return steps, middle
+
+
+def _mean_band(values_NxP: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the mean at every step between the ends of its 95 % interval (Student's t)."""
+    counts = np.isfinite(values_NxP).sum(0)
+    mean = np.nanmean(values_NxP, axis=0)
+    squares = np.nansum((values_NxP - mean) ** 2, axis=0)
+    error = np.sqrt(squares / np.maximum(counts - 1, 1) / counts)
+    half = stats.t.ppf(0.975, np.maximum(counts - 1, 1)) * error
+    return mean - half, mean, mean + half
+
+
+def _mark(axis: matplotlib.axes.Axes, steps: np.ndarray, middle: np.ndarray, colour: str, order: int) -> None:
+    """Marks the lowest value of a curve by a dot that says the step, the more below the later the curve is drawn."""
+    place = int(np.nanargmin(middle))
+    axis.plot(steps[place], middle[place], "o", color=colour, markersize=7, markeredgecolor="white", zorder=4)
+    axis.annotate(
+        f"{steps[place]}",
+        (steps[place], middle[place]),
+        (0, -6 - 12 * order),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=10,
+        color=colour,
+    )
+
+
+def _fine(steps: np.ndarray) -> np.ndarray:
+    """Returns steps for a smooth curve, the measured ones among them."""
+    between = np.geomspace(1, max(steps[-1], 1), _FINE).round()
+    return np.union1d(steps, between[(between >= steps[0]) & (between <= steps[-1])]).astype(int)
 
 
 def _carried(curve: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
@@ -239,12 +313,13 @@ def legend(figure: matplotlib.figure.Figure, keys: Sequence[Key]) -> None:
     figure.legend(handles=handles, loc="outside upper left", ncols=per_row)
 
 
-def _seeds(held: xr.Dataset) -> list[str]:
+def _seeds(held: xr.Dataset, centre: Literal["median", "mean"] = "median") -> list[str]:
     """Returns what the lines and bands are made of, in words."""
     counts = np.bincount(cell_codes(held))
     runs = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     band = "10–90 %" if counts.min() >= _MANY else "range"
-    words = [f"median and {band} of {runs} runs"] if counts.max() > 1 else ["single runs"]
+    band = "its 95 % interval" if centre == "mean" else band
+    words = [f"{centre} and {band} of {runs} runs"] if counts.max() > 1 else ["single runs"]
     if (held["status"] == "done").any():
         words.append("runs that ended early are carried forward")
     return words

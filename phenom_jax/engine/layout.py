@@ -24,7 +24,7 @@ import numpy as np
 
 from phenom_jax.engine import processes
 from phenom_jax.engine.devices import memory_budget
-from phenom_jax.engine.program import Layout, Program, lane_shapes, stack_hps
+from phenom_jax.engine.program import Layout, Program, hp_shapes, lane_shapes, stack_hps
 from phenom_jax.engine.work import Work
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.sweep.plan import MACHINES, Bucket
@@ -110,6 +110,10 @@ class _Choice:
             bytes_per_device=self._need(groups, probe),
         )
 
+    @property
+    def _is_solve(self) -> bool:
+        return self.work.experiment.step is None
+
     @functools.cached_property
     def _per_device(self) -> int:
         return math.ceil(len(self.bucket.runs) / self.work.devices.count)
@@ -117,7 +121,25 @@ class _Choice:
     @property
     def _least(self) -> int:
         """Lanes of the narrowest group: no program has fewer than two lanes in all."""
-        return 2 if self.work.devices.count == 1 else 1
+        return 2 if self.work.devices.count == 1 and not self._calls_lapack else 1
+
+    @functools.cached_property
+    def _calls_lapack(self) -> bool:
+        """Whether lanes must go one after the other, since a run calls LAPACK on CPU.
+
+        A batch of such calls is shared out among the threads that it waits on: several at once, as of two devices, can
+        take all threads and wait forever (jaxlib 0.10). One at a time they also stay in cache.
+        """
+        if self.work.devices.platform != "cpu":
+            return False
+        experiment, hp = self.work.experiment, hp_shapes(self.bucket.template)
+
+        def one_run(hp: Any) -> Any:
+            state = experiment.init(hp)
+            stepped = experiment.step(state, hp, jax.random.key(0)) if experiment.step else ()
+            return stepped, experiment.measure(state, hp), experiment.expensive and experiment.expensive(state, hp)
+
+        return "lapack_" in jax.jit(one_run).lower(hp).as_text()
 
     @functools.cached_property
     def _lane_bytes(self) -> int:
@@ -133,6 +155,8 @@ class _Choice:
         """Returns what the settings fix, with the nominal time of a tick in place of a measured one."""
         if self.work.settings.group is None:
             return None
+        if self.work.settings.group > 1 and self._calls_lapack:
+            raise InvalidValue(f"group: {self.work.settings.group} lanes, allowed on CPU is 1, for a run calls LAPACK")
         flops = max(self.bucket.step_flops, LEAST_STEP_FLOPS) * self.work.settings.group
         rate = MACHINES[self.work.devices.platform].flops_per_second
         return Probe(self.work.settings.group, flops * self.work.experiment.schedule.resolution / rate, 0)
@@ -146,7 +170,10 @@ class _Choice:
                     f"{self.work.devices.count} devices x groups of {probe.lanes}"
                 )
             return groups
-        groups = min(math.ceil(self._per_device / probe.lanes), MOST_GROUPS[self.work.devices.platform])
+        most = MOST_GROUPS[self.work.devices.platform]
+        if self._is_solve:  # all end together, and the host should see them seldom
+            most = max(most, round(CHUNK_SECONDS / probe.tick_seconds))
+        groups = min(math.ceil(self._per_device / probe.lanes), most)
         while groups > 1 and self._need(groups, probe) > memory_budget(self.work.devices):
             groups -= 1
         return groups
@@ -198,24 +225,27 @@ class _Choice:
                 f"lanes: one run takes {self._lane_bytes / 2**20:.0f} MiB and its step as much, a device has room for "
                 f"{budget / 2**20:.0f} MiB: lower --points, --kept_points or the sizes"
             )
-        return max(self._least, min(self._per_device, fit))
+        return 1 if self._calls_lapack else max(self._least, min(self._per_device, fit))
 
     def _probe(self, lanes: int) -> Probe:
-        """Times the bucket's own program with groups of `lanes`, all devices at once."""
+        """Times the bucket's own program with groups of `lanes`, all devices at once; a solve's tick is all of it."""
         layout = Layout(self.work.devices.count, 1, lanes)
         program = Program(self.work.experiment, self.bucket.template, layout, self.work.grid, self.work.devices.mesh)
         runs = itertools.islice(itertools.cycle(self.bucket.runs), layout.total)
         hps = stack_hps([self.bucket.hp(run) for run in runs])
-        state = program.admit(program.empty(), hps, np.ones(layout.total, bool))
+        fresh = np.ones(layout.total, bool)
+        state = program.admit(program.empty(), hps, fresh)
 
         def seconds(ticks: int) -> float:
             nonlocal state
             start = time.perf_counter()
+            if self._is_solve:
+                state = program.admit(state, hps, fresh)
             state = jax.block_until_ready(program.chunk(state, ticks, self.work.grid.hidden()))
             return float(processes.agreed(time.perf_counter() - start))
 
         seconds(1)
-        ticks = max(1, round(PROBE_SECONDS / seconds(1)))
+        ticks = 1 if self._is_solve else max(1, round(PROBE_SECONDS / seconds(1)))
         best = min(seconds(ticks), seconds(ticks)) / ticks
         stats = program.memory()
         return Probe(lanes, best, stats.temp_size_in_bytes if stats else 0)

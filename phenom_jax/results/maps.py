@@ -11,7 +11,7 @@ import xarray as xr
 from phenom_jax.results.axes import hold, show, swept_axes, words
 from phenom_jax.results.curves import At
 from phenom_jax.results.figures import log_steps, note, style, thin
-from phenom_jax.results.tables import OVER
+from phenom_jax.results.tables import OVER, final_values
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -50,6 +50,55 @@ def phase_diagram(
     with style():
         figure = _drawn(cells, columns, rows, across, up, label)
         note(figure, [*notes, columns_note, rows_note, "hatched: half of the runs or more never do within their steps"])
+    return figure
+
+
+def final_map(
+    results: xr.Dataset, variable: str, x: str, y: Sequence[str], label: str, at: At | None = None
+) -> matplotlib.figure.Figure | None:
+    """Returns a map of the median final value over two swept axes, a cell for each of their values, colours log-scaled.
+
+    Args:
+      results: of a sweep; a variable over (run, step) is taken at its last measured step.
+      variable: positive values are shown, others are blank.
+      x, y: hyperparameters; the first of `y` that varies is taken. None is returned where there are no two axes.
+      label: of the colour bar.
+      at: by axis, which of its values others are held at; else the middle one.
+    """
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import FuncFormatter
+
+    varying = [name for names in swept_axes(results).values() for name in names]
+    up = next((name for name in y if name in varying and name != x), None)
+    if x not in varying or up is None or variable not in results:
+        return None
+    held, notes = hold(final_values(results), [x, up], at or {})
+    held = held.isel(run=np.isin(held["status"].values, ("finished", "done")))
+    columns, rows = (np.unique(held[axis].values) for axis in (x, up))
+    medians = np.full((len(rows), len(columns)), np.nan)
+    for (row, column), _ in np.ndenumerate(medians):
+        values = held[variable].values[(held[x].values == columns[column]) & (held[up].values == rows[row])]
+        if len(values) and (middle := float(np.median(values))) > 0:
+            medians[row, column] = middle
+    if not np.isfinite(medians).any():
+        return None
+    shown = medians[np.isfinite(medians)]
+    with style():
+        figure = _blank(9, 2.2 + 0.3 * min(len(rows), 14))
+        axis = figure.subplots()
+        axis.grid(False)
+        norm = LogNorm(*_log_range(shown))
+        image = axis.pcolormesh(np.where(np.isfinite(medians), medians, np.nan), cmap="viridis", norm=norm)
+        for values, ticks in ((columns, axis.set_xticks), (rows, axis.set_yticks)):
+            places = np.unique(np.linspace(0, len(values) - 1, min(len(values), _MOST)).round().astype(int))
+            ticks(places + 0.5, [show(values[place].item()) for place in places])
+        axis.tick_params(length=0)
+        axis.set_xlabel(words(x))
+        axis.set_ylabel(words(up))
+        plain = FuncFormatter(lambda value, _: f"{value:g}")
+        figure.colorbar(image, ax=axis, label=label, format=plain)
+        counts = np.unique(held["seed"].values)
+        note(figure, [*notes, f"median of {len(counts)} seeds" if len(counts) > 1 else "single runs"])
     return figure
 
 
@@ -156,6 +205,11 @@ def _middle(steps: np.ndarray) -> float:
 
 def _range(values: np.ndarray) -> tuple[float, float]:
     low, high = float(max(values.min(), 1)), float(max(values.max(), 1))
+    return (low, high) if high > low else (low / 2, high * 2)
+
+
+def _log_range(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
     return (low, high) if high > low else (low / 2, high * 2)
 
 

@@ -98,6 +98,7 @@ def profile(
                     axis.plot(fine, curve, color=_DARK, linewidth=1, linestyle=(0, (4, 2)), zorder=3)
             axis.set_title(f"{words(panel)} {show(panel_value)}" if panel and panel_value is not None else "")
             _scale_x(axis, np.unique(held[x].values), log_x)
+        for axis in axes:  # they share limits, which what is drawn last may still move
             scale_y(axis, scale)
         label_axes(axes, scale, words(x))
         legend(figure, _keys(held, lines, colour, palette, exact_label if exact else None, marks))
@@ -165,12 +166,14 @@ def _between(places: np.ndarray, log_x: bool) -> np.ndarray:
 
 
 def _scale_x(axis: matplotlib.axes.Axes, places: np.ndarray, log_x: bool) -> None:
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = float(places[0]), float(places[-1])
     if log_x:
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value))))
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlim(low / (high / low) ** 0.02, high * (high / low) ** 0.02)
     else:
         axis.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))

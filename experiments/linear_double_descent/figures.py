@@ -1,0 +1,176 @@
+"""The figures of linear double descent."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from experiments.linear_double_descent.exact import expected
+from phenom_jax.results.curves import Scale
+from phenom_jax.results.figures import Figure
+from phenom_jax.results.maps import final_map
+from phenom_jax.results.profile import Mark, profile
+
+RISK = Scale("excess test risk", log=True, limits=(1e-3, None))
+PLAIN = {"ridge": min, "noise": max, "ablation": lambda values: "none" if "none" in values else values[0]}
+THRESHOLD = [Mark(lambda runs: _only(runs, "samples"), "features = samples")]
+SAMPLE_THRESHOLD = [Mark(lambda runs: _only(runs, "dimension"), "samples = features")]
+_SOLVED = 60  # sizes at which a ridge's exact curve is computed; between them it is a straight line in log-log
+
+
+def _exact(name: str, x: str):
+    """Returns what `profile` draws as theory of one measure over `x`."""
+
+    def curve(runs: xr.Dataset, fine: np.ndarray) -> np.ndarray:
+        if runs["ridge"].values[0] == 0 or len(fine) <= _SOLVED:
+            return getattr(expected(runs, x, fine), name)
+        middle = _only(runs, "samples" if x == "dimension" else "dimension")
+        near = fine[np.argsort(np.abs(np.log(fine / middle)))[: _SOLVED // 3]] if np.isfinite(middle) else fine[:0]
+        coarse = np.geomspace(max(fine[0], 1), fine[-1], _SOLVED).round()
+        chosen = np.unique(np.concatenate([near, fine[[0, -1]], coarse]).astype(int))
+        found = getattr(expected(runs, x, chosen), name)
+        with np.errstate(divide="ignore"):
+            return np.exp(np.interp(np.log(fine), np.log(chosen), np.log(found)))
+
+    return curve
+
+
+def _only(runs: xr.Dataset, name: str) -> float:
+    values = np.unique(runs[name].values)
+    return float(values[0]) if len(values) == 1 else np.nan
+
+
+FIGURES = (
+    Figure(
+        "risk",
+        "Double descent",
+        "Excess test risk |w - β|² over the number of features, a panel per noise, a colour per ridge. Dashed: the "
+        "exact mean over training sets; without ridge it is infinite within one of the threshold. Near it the risk of "
+        "single training sets is so skewed that the median stays below the mean.",
+        lambda results: profile(
+            results,
+            "dimension",
+            {"excess_risk": "-"},
+            RISK,
+            colour="ridge",
+            panel="noise",
+            at=PLAIN,
+            exact=_exact("excess_risk", "dimension"),
+            exact_label="exact mean",
+            marks=THRESHOLD,
+        ),
+    ),
+    Figure(
+        "samples",
+        "More data hurts",
+        "The same risk over the number of samples at a fixed number of features: just below the threshold more samples "
+        "make it worse.",
+        lambda results: profile(
+            results,
+            "samples",
+            {"excess_risk": "-"},
+            RISK,
+            colour="ridge",
+            panel="noise",
+            at=PLAIN,
+            exact=_exact("excess_risk", "samples"),
+            exact_label="exact mean",
+            marks=SAMPLE_THRESHOLD,
+        ),
+    ),
+    Figure(
+        "train_error",
+        "Train error",
+        "Mean squared error on the training set. Without ridge it ends at the threshold, beyond which every training "
+        "set is fitted.",
+        lambda results: profile(
+            results,
+            "dimension",
+            {"train_error": "-"},
+            Scale("train mean squared error", log=True, limits=(1e-7, None)),
+            colour="ridge",
+            panel="noise",
+            at=PLAIN,
+            exact=_exact("train_error", "dimension"),
+            exact_label="exact mean",
+            marks=THRESHOLD,
+        ),
+    ),
+    Figure(
+        "norm",
+        "Norm of the weights",
+        "The squared norm of the weights peaks where the risk does: noise in weak directions takes large weights.",
+        lambda results: profile(
+            results,
+            "dimension",
+            {"squared_norm": "-"},
+            Scale("|w|²", log=True),
+            colour="ridge",
+            panel="noise",
+            at=PLAIN,
+            exact=_exact("squared_norm", "dimension"),
+            exact_label="exact mean",
+            marks=THRESHOLD,
+        ),
+    ),
+    Figure(
+        "map",
+        "Where the risk is high",
+        "Median excess test risk over the number of features and the ridge (or the number of samples, or the noise).",
+        lambda results: final_map(
+            results,
+            "excess_risk",
+            "dimension",
+            ("samples", "ridge", "noise"),
+            "excess test risk",
+            at=PLAIN,
+        ),
+        format="svg",
+    ),
+    Figure(
+        "sample_map",
+        "Where the risk is high, over samples",
+        "Median excess test risk over the number of samples and the ridge (or the noise), features fixed.",
+        lambda results: final_map(results, "excess_risk", "samples", ("ridge", "noise"), "excess test risk", at=PLAIN),
+        format="svg",
+    ),
+    Figure(
+        "ablation",
+        "What makes the peak",
+        "The risk with each of its three causes removed: small singular values of the training inputs, residuals of "
+        "the labels, and test inputs along the training inputs' small modes. The exact mean is that with all three.",
+        lambda results: _over_ablations(results, {"excess_risk": "-"}, RISK),
+    ),
+    Figure(
+        "singular_value",
+        "The smallest singular value",
+        "Of the training inputs, over √n, where it was measured: at the threshold it comes close to 0.",
+        lambda results: profile(
+            results,
+            "dimension",
+            {"smallest_singular_value": "-"},
+            Scale("smallest singular value / √n", log=True),
+            at=PLAIN,
+            exact=lambda runs, fine: np.abs(1 - np.sqrt(fine / _only(runs, "samples"))),
+            exact_label="edge of the Marchenko-Pastur law",
+            marks=THRESHOLD,
+        ),
+    ),
+)
+
+
+def _over_ablations(results: xr.Dataset, lines: dict, scale: Scale):
+    if len(np.unique(results["ablation"].values)) < 2:
+        return None
+    return profile(
+        results,
+        "dimension",
+        lines,
+        scale,
+        colour="ablation",
+        panel="noise",
+        at=PLAIN,
+        exact=_exact("excess_risk", "dimension"),
+        exact_label="exact mean",
+        marks=THRESHOLD,
+    )

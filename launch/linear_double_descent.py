@@ -1,0 +1,7 @@
+"""Solves linear regressions. See experiments/linear_double_descent for what it shows; --help lists every flag."""
+
+from experiments.linear_double_descent import experiment
+from phenom_jax.engine.launch import main
+
+if __name__ == "__main__":
+    main(experiment)

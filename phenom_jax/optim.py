@@ -37,6 +37,7 @@ def adamw(
     momentum: Number = 0.9,
     second_momentum: Number = 0.98,
     warmup: Number = 0,
+    slow_every: Number = 0,
     decay_to: Anchor = "zero",
 ) -> optax.GradientTransformation:
     """Returns Adam with decoupled weight decay (Loshchilov, Hutter 2019): w <- w - lr (adam(g) + decay (w - anchor)).
@@ -47,12 +48,13 @@ def adamw(
       momentum: decay of the gradient average, Adam's beta 1.
       second_momentum: decay of the squared gradient average, Adam's beta 2.
       warmup: steps over which the learning rate grows linearly; step t (from 1) uses min(1, t / warmup) of it.
+      slow_every: after k times so many steps the learning rate is 1 / sqrt(1 + k) of what it was; 0 keeps it.
       decay_to: the anchor, zero or the starting weights.
     """
     return optax.chain(
         optax.scale_by_adam(momentum, second_momentum),
         decay(weight_decay, decay_to),
-        _descend(learning_rate, warmup),
+        _descend(learning_rate, warmup, slow_every),
     )
 
 
@@ -63,13 +65,14 @@ def adam(
     momentum: Number = 0.9,
     second_momentum: Number = 0.98,
     warmup: Number = 0,
+    slow_every: Number = 0,
     decay_to: Anchor = "zero",
 ) -> optax.GradientTransformation:
     """Returns Adam on the loss plus decay |w - anchor|² / 2 (PyTorch's Adam); arguments as for `adamw`."""
     return optax.chain(
         decay(weight_decay, decay_to),
         optax.scale_by_adam(momentum, second_momentum),
-        _descend(learning_rate, warmup),
+        _descend(learning_rate, warmup, slow_every),
     )
 
 
@@ -80,6 +83,7 @@ def sgd(
     momentum: Number = 0.9,
     second_momentum: Number = 0.0,
     warmup: Number = 0,
+    slow_every: Number = 0,
     decay_to: Anchor = "zero",
 ) -> optax.GradientTransformation:
     """Returns gradient descent with momentum on the loss plus decay |w - anchor|² / 2; arguments as for `adamw`."""
@@ -87,7 +91,7 @@ def sgd(
     return optax.chain(
         decay(weight_decay, decay_to),
         optax.trace(momentum),
-        _descend(learning_rate, warmup),
+        _descend(learning_rate, warmup, slow_every),
     )
 
 
@@ -145,8 +149,10 @@ def advance(
     return cast(Weights, optax.apply_updates(cast(optax.Params, weights), updates)), state
 
 
-def _descend(learning_rate: Number, warmup: Number) -> optax.GradientTransformation:
+def _descend(learning_rate: Number, warmup: Number, slow_every: Number) -> optax.GradientTransformation:
     def rate(count: jax.typing.ArrayLike) -> jax.Array:
-        return -learning_rate * jnp.minimum(1.0, (jnp.asarray(count) + 1) / jnp.maximum(warmup, 1))
+        taken = jnp.asarray(count)
+        slowed = jnp.where(jnp.asarray(slow_every) > 0, taken // jnp.maximum(slow_every, 1), 0)
+        return -learning_rate * jnp.minimum(1.0, (taken + 1) / jnp.maximum(warmup, 1)) / jnp.sqrt(1.0 + slowed)
 
     return optax.scale_by_schedule(rate)

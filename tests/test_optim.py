@@ -110,3 +110,13 @@ def test_decay_alone_returns_to_its_anchor():
     np.testing.assert_array_equal(pulled, np.broadcast_to(START, (STEPS, 3)))
     shrunk = path(optax.chain(optax.set_to_zero(), decay(0.5, "zero"), optax.scale(-1.0)))
     np.testing.assert_allclose(shrunk, START[None] * 0.5 ** np.arange(1, STEPS + 1)[:, None], rtol=1e-6)
+
+
+def test_the_step_size_falls_as_the_inverse_root_of_periods_gone_by():
+    slowed, plain = (
+        path(sgd(0.01, weight_decay=0.0, momentum=0.0, slow_every=4)),
+        path(sgd(0.01, weight_decay=0.0, momentum=0.0)),
+    )
+    np.testing.assert_array_equal(slowed[:4], plain[:4])
+    expected = numpy_path(lambda g, w, count: -0.01 * g / np.sqrt(1 + (count - 1) // 4))
+    np.testing.assert_allclose(slowed, expected, rtol=1e-5)

@@ -37,10 +37,8 @@ class Dense(nnx.Module):
     ):
         weight_key, bias_key = jax.random.split(key)
         bound = scale / jnp.sqrt(fan_in.active)
-        self.weight = nnx.Param(bound * draw_columns(weight_key, fan_in, units, _symmetric).T)
-        self.bias = (
-            nnx.Param(bound * draw_columns(bias_key, Size(1, 1), units, _symmetric).squeeze(0)) if bias else None
-        )
+        self.weight = nnx.Param(bound * draw_columns(weight_key, fan_in, units, symmetric).T)
+        self.bias = nnx.Param(bound * draw_columns(bias_key, Size(1, 1), units, symmetric).squeeze(0)) if bias else None
 
     def __call__(self, x_NxI: jax.Array) -> jax.Array:
         return self.shift(x_NxI @ self.weight[...].T)
@@ -55,5 +53,6 @@ def gaussian(key: jax.Array, rows: Size, columns: Size, deviation: float | jax.A
     return nnx.Param(deviation * draw_columns(key, rows, columns))
 
 
-def _symmetric(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def symmetric(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Returns numbers drawn uniformly between -1 and 1."""
     return jax.random.uniform(key, shape, minval=-1.0)

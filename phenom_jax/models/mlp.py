@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons that answer a ∘ b: on one-hot tokens, or on a learned embedding of them."""
+"""Multi-layer perceptrons: on vectors, and those that answer a ∘ b, on one-hot tokens or on a learned embedding."""
 
 from __future__ import annotations
 
@@ -11,6 +11,41 @@ from flax import nnx
 
 from phenom_jax.models.layers import ACTIVATIONS, Activation, Dense, gaussian
 from phenom_jax.sizes import Size, exactly
+
+
+class MLP(nnx.Module):
+    """A vector -> hidden layers of one width -> a logit per class; every layer has a bias.
+
+    Args:
+      key: typed PRNG key.
+      inputs: numbers of an example.
+      classes: number of different answers.
+      width: units of each hidden layer.
+      hidden_layers: how many, none for a linear model.
+      activation: of the hidden layers.
+    """
+
+    def __init__(
+        self,
+        key: jax.Array,
+        *,
+        inputs: int,
+        classes: int,
+        width: Size,
+        hidden_layers: int = 2,
+        activation: Activation = "relu",
+    ):
+        sizes = [exactly(inputs), *[width] * hidden_layers, exactly(classes)]
+        self.activation: Activation = activation
+        self.layers = _stack(key, sizes, biases=True, init_scale=1.0)
+
+    def __call__(self, x_NxI: jax.Array) -> jax.Array:
+        """Returns logits float[N, classes] of float[N, inputs]."""
+        first, *rest = self.layers
+        hidden_NxW = first(x_NxI)
+        for layer in rest:
+            hidden_NxW = layer(ACTIVATIONS[self.activation](hidden_NxW))
+        return hidden_NxW
 
 
 class OneHotMLP(nnx.Module):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from phenom_jax.models.layers import ACTIVATIONS
-from phenom_jax.models.mlp import EmbeddingMLP, OneHotMLP
+from phenom_jax.models.mlp import MLP, EmbeddingMLP, OneHotMLP
 from phenom_jax.sizes import Size, exactly
 
 TOKENS, CLASSES = 11, 7
@@ -90,3 +90,16 @@ def test_embedding_has_one_row_per_token():
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations_are_zero_at_zero(activation):
     assert ACTIVATIONS[activation](jnp.zeros(())) == 0
+
+
+def test_a_perceptron_on_vectors_equals_numpy():
+    model = MLP(jax.random.key(0), inputs=3, classes=4, width=exactly(5), hidden_layers=2)
+    x = np.asarray(jax.random.normal(jax.random.key(1), (6, 3)))
+    hidden = x
+    for depth, layer in enumerate(model.layers):
+        hidden = np.maximum(hidden, 0) if depth else hidden
+        hidden = hidden @ np.asarray(layer.weight[...]).T + np.asarray(layer.bias[...])
+    np.testing.assert_allclose(model(jnp.asarray(x)), hidden, atol=1e-6)
+    inside = MLP(jax.random.key(0), inputs=3, classes=4, width=Size(5, 8), hidden_layers=2)
+    np.testing.assert_allclose(inside(jnp.asarray(x)), hidden, atol=1e-6)
+    assert len(MLP(jax.random.key(0), inputs=3, classes=4, width=exactly(5), hidden_layers=0).layers) == 1

@@ -1,0 +1,89 @@
+"""The figures of deep double descent."""
+
+import numpy as np
+import xarray as xr
+
+from experiments.deep_double_descent.threshold import FITTED, threshold_of
+from phenom_jax.results.axes import hold
+from phenom_jax.results.curves import Scale, curves
+from phenom_jax.results.figures import Figure, LineStyle
+from phenom_jax.results.heat import Border, heat
+from phenom_jax.results.profile import Mark, profile
+
+NOISIEST = {"label_noise": max, "width": max, "samples": max}
+ERROR, LOSS = Scale("error"), Scale("cross-entropy (nat)", log=True)
+ERRORS: dict[str, LineStyle] = {"train_error": "--", "test_error": "-"}
+LOSSES: dict[str, LineStyle] = {"train_loss": "--", "test_loss": "-"}
+THRESHOLD = Mark(threshold_of, "interpolation threshold: train error at most 1 %")
+
+
+def around_threshold(results: xr.Dataset) -> xr.Dataset:
+    """Returns the runs at four widths: half the threshold of the noisiest labels, it, its double, and the largest.
+
+    All runs where there is no threshold or there are no more than six widths.
+    """
+    widths = np.unique(results["width"].values)
+    held, _ = hold(results, ["width"], NOISIEST)
+    at = threshold_of(held)
+    if np.isnan(at) or len(widths) <= 6:
+        return results
+    chosen = {int(widths[np.abs(np.log(widths / target)).argmin()]) for target in (at / 2, at, 2 * at, widths[-1])}
+    return results.isel(run=np.isin(results["width"].values, list(chosen)))
+
+
+FIGURES = (
+    Figure(
+        "error_over_width",
+        "Model-wise: error",
+        "Train error (dashed) and test error (solid) at the end of training over width; the line marks the least width "
+        "from which on train error is at most 1 %. Test error is highest near it where labels are noisy.",
+        lambda results: profile(
+            results, "width", ERRORS, ERROR, panel="label_noise", colour="samples", marks=[THRESHOLD], log_x=True
+        ),
+    ),
+    Figure(
+        "loss_over_width",
+        "Model-wise: loss",
+        "The same of the cross-entropy, which peaks even where the error does not.",
+        lambda results: profile(
+            results, "width", LOSSES, LOSS, panel="label_noise", colour="samples", marks=[THRESHOLD], log_x=True
+        ),
+    ),
+    Figure(
+        "phases",
+        "Test error over width and training time",
+        "A vertical cut is one network through training (epoch-wise double descent), a horizontal one all networks "
+        "after as many epochs (model-wise). The line: where train error is at most 1 % for the first time.",
+        lambda results: heat(
+            results,
+            "test_error",
+            "width",
+            "test error",
+            time="epochs",
+            border=Border("train_error", FITTED, "train error at most 1 %"),
+            panel="label_noise",
+            at=NOISIEST,
+        ),
+    ),
+    Figure(
+        "error_over_time",
+        "Epoch-wise: error",
+        "Train error (dashed) and test error (solid) over training for widths below, at and above the threshold.",
+        lambda results: curves(
+            around_threshold(results), ERRORS, ERROR, colour="width", panel="label_noise", at=NOISIEST
+        ),
+    ),
+    Figure(
+        "error_over_samples",
+        "Sample-wise: error",
+        "Train error (dashed) and test error (solid) at the end of training over the number of train examples. Near "
+        "the threshold of a width more examples may hurt.",
+        lambda results: profile(results, "samples", ERRORS, ERROR, colour="width", panel="label_noise", log_x=True),
+    ),
+    Figure(
+        "loss_over_samples",
+        "Sample-wise: loss",
+        "The same of the cross-entropy.",
+        lambda results: profile(results, "samples", LOSSES, LOSS, colour="width", panel="label_noise", log_x=True),
+    ),
+)

@@ -1,0 +1,133 @@
+"""The phase picture of training: a variable over a swept hyperparameter and training time, as a heat map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from phenom_jax.results.axes import show, words
+from phenom_jax.results.curves import At, shown_values, to_draw, where
+from phenom_jax.results.figures import note, style
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
+
+_LABELLED = 9  # values of x that get a tick label
+_BRIGHTEST = 0.7  # quantile that the colours end at: what an untrained network does would take most of them
+
+
+class Border(NamedTuple):
+    """A line through the map: where `variable` is at most `limit` for the first time, and what the legend calls it."""
+
+    variable: str
+    limit: float
+    label: str
+
+
+def heat(
+    results: xr.Dataset,
+    variable: str,
+    x: str,
+    label: str,
+    time: str = "step",
+    border: Border | None = None,
+    panel: str | None = None,
+    at: At | None = None,
+) -> matplotlib.figure.Figure | None:
+    """Returns the median of a variable over `x` (a column for each of its values) and training time (logarithmic).
+
+    A panel per value of one hyperparameter; other swept axes are held at one value and the figure says at which.
+
+    Args:
+      results: of a sweep.
+      variable: over (run, step).
+      x: a hyperparameter with numbers; None is returned where it does not vary.
+      label: of the colour bar.
+      time: "step", or a variable over (run, step) that counts time otherwise, alike in all runs that are drawn.
+      border: a line to draw.
+      panel: ignored where it does not vary.
+      at: by axis, which of its values others are held at; else the middle one.
+    """
+    from matplotlib.colors import Normalize
+
+    names = [variable, *([border.variable] if border else [])]
+    held, notes = to_draw(results, names, [x, panel], at)
+    if held is None or len(np.unique(held[x].values)) < 2:
+        return None
+    held = held.isel(run=np.isin(held["status"].values, ("finished", "done")))
+    if not held.sizes["run"]:
+        return None
+    panel_values, panel_note = shown_values(held, panel, 3)
+    columns = np.unique(held[x].values)
+    times = held["step"].values.astype(float) if time == "step" else held[time].values[0].astype(float)
+    maps = [_medians(where(held, panel, value), variable, x, columns) for value in panel_values]
+    rows = np.flatnonzero((times > 0) & np.isfinite(maps).any((0, 2)))
+    if len(rows) < 2:
+        return None
+    shown = np.stack([map_TxX[rows] for map_TxX in maps])
+    norm = Normalize(float(np.nanmin(shown)), float(np.nanquantile(shown, _BRIGHTEST)))
+    with style():
+        figure = _blank(4.6 * len(panel_values) + 1.6, 4.4)
+        axes = figure.subplots(1, len(panel_values), squeeze=False, sharey=True)[0]
+        for axis, value, map_TxX in zip(axes, panel_values, maps, strict=True):
+            image = axis.pcolormesh(
+                np.arange(len(columns) + 1) - 0.5, _edges(times[rows]), map_TxX[rows], cmap="viridis", norm=norm
+            )
+            if border:
+                fitted_TxX = _medians(where(held, panel, value), border.variable, x, columns)[rows]
+                _draw_border(axis, fitted_TxX, times[rows], border)
+            _finish(axis, columns, x, f"{words(panel)} {show(value)}" if panel and value is not None else "")
+        axes[0].set_ylabel("training step" if time == "step" else words(time))
+        figure.colorbar(image, ax=axes.tolist(), label=label, extend="max")
+        if border:
+            figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left")
+        counts = np.unique([np.sum(held[x].values == value) // len(panel_values) for value in columns])
+        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        note(figure, [*notes, panel_note, f"median of {seeds} runs" if counts[-1] > 1 else "single runs"])
+    return figure
+
+
+def _medians(runs: xr.Dataset, variable: str, x: str, columns: np.ndarray) -> np.ndarray:
+    """Returns float[step, x], NaN where nothing was measured."""
+    values = np.full((runs.sizes["step"], len(columns)), np.nan)
+    for index, column in enumerate(columns):
+        chosen = runs[variable].values[runs[x].values == column]
+        measured = np.isfinite(chosen).any(0) if len(chosen) else np.zeros(len(values), bool)
+        values[measured, index] = np.nanmedian(chosen[:, measured], axis=0) if len(chosen) else np.nan
+    return values
+
+
+def _draw_border(axis: matplotlib.axes.Axes, values_TxX: np.ndarray, times: np.ndarray, border: Border) -> None:
+    """Draws the first time at which each column is at the limit as a line of steps; where it never is there is none."""
+    inside = values_TxX <= border.limit
+    edges = _edges(times)
+    first = np.where(inside.any(0), edges[inside.argmax(0)], np.nan)
+    x = np.arange(len(first) + 1) - 0.5
+    axis.stairs(first, x, baseline=None, color="white", linewidth=4)
+    axis.stairs(first, x, baseline=None, color="#d62728", linewidth=2, label=border.label)
+
+
+def _finish(axis: matplotlib.axes.Axes, columns: np.ndarray, x: str, title: str) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    axis.grid(False)
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    shown = np.unique(np.linspace(0, len(columns) - 1, min(_LABELLED, len(columns))).round().astype(int))
+    axis.set_xticks(shown, [show(columns[index].item()) for index in shown])
+    axis.set_xlabel(words(x))
+    axis.set_title(title)
+
+
+def _edges(times: np.ndarray) -> np.ndarray:
+    """Returns the borders of cells around positive times: geometric means, the outermost at the times themselves."""
+    return np.concatenate([times[:1], np.sqrt(times[1:] * times[:-1]), times[-1:]])
+
+
+def _blank(width: float, height: float) -> matplotlib.figure.Figure:
+    import matplotlib.figure
+
+    return matplotlib.figure.Figure(figsize=(width, height))

@@ -1,0 +1,62 @@
+"""The phase picture over a hyperparameter and training time."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from phenom_jax.results.figures import rendered
+from phenom_jax.results.heat import Border, heat
+
+WIDTHS, STEPS = (4, 8, 16), np.array([0, 10, 100, 1000])
+BORDER = Border("train_error", 0.1, "fitted")
+
+
+def results(noise=(0.0,), seeds=3):
+    points = [(width, level, seed) for width in WIDTHS for level in noise for seed in range(seeds)]
+    width, level, seed = (np.array(column) for column in zip(*points, strict=True))
+    error = 1 / np.log(2 + STEPS)[None, :] + level[:, None] + seed[:, None] / 100
+    coords = {"width": width, "label_noise": level, "seed": seed}
+    return xr.Dataset(
+        {
+            "test_error": (("run", "step"), error),
+            "train_error": (("run", "step"), error - 0.1 * np.log2(width)[:, None]),
+        },
+        {name: ("run", values, {"hyperparameter": "swept"}) for name, values in coords.items()}
+        | {"step": STEPS, "status": ("run", ["finished"] * len(points))},
+        {"order": list(coords)},
+    )
+
+
+def test_cells_are_medians_over_seeds_and_the_border_is_where_a_column_gets_there():
+    figure = heat(results(), "test_error", "width", "test error", border=BORDER)
+    assert figure is not None
+    mesh = figure.axes[0].collections[0]
+    np.testing.assert_allclose(mesh.get_array(), np.tile(1 / np.log(2 + STEPS[1:]) + 0.01, (3, 1)).T)
+    stairs = figure.axes[0].patches[-1].get_data()
+    edges = [10, 10 * np.sqrt(10), 100 * np.sqrt(10), 1000]
+    np.testing.assert_allclose(stairs.values, [edges[1], edges[1], edges[0]])
+    assert figure.axes[0].get_yscale() == "log"
+    assert rendered(figure, "png")
+
+
+def test_a_panel_per_value_shares_the_colours():
+    figure = heat(results(noise=(0.0, 0.2)), "test_error", "width", "test error", panel="label_noise")
+    first, second = (axis.collections[0] for axis in figure.axes[:2])
+    assert first.get_clim() == second.get_clim()
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["label noise 0", "label noise 0.2"]
+
+
+def test_time_may_be_counted_otherwise():
+    counted = results().assign(epochs=(("run", "step"), np.tile(STEPS / 10, (9, 1))))
+    figure = heat(counted, "test_error", "width", "test error", time="epochs")
+    assert figure.axes[0].get_ylim() == (1, 100) and figure.axes[0].get_ylabel() == "epochs"
+
+
+@pytest.mark.parametrize("options", [{"variable": "nothing"}, {"x": "nothing"}])
+def test_nothing_is_drawn_of_what_was_not_measured(options):
+    arguments = {"variable": "test_error", "x": "width", "label": ""} | options
+    found = results()
+    if options.get("x"):
+        found = found.isel(run=(found["width"] == 4).values)
+        arguments["x"] = "width"
+    assert heat(found, **arguments) is None

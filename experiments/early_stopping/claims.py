@@ -61,7 +61,7 @@ def closed_form_holds(results: xr.Dataset) -> Decision:
             worst, place = float(errors.max()), f"at step {cell.steps[errors.argmax()]}, {cell.label}"
     return Decision(
         "holds" if worst <= ERRORS else "fails",
-        f"at most {worst:.2f} standard errors apart ({place}) over {len(cells)} cells of "
+        f"at most {worst:.2f} standard errors apart ({place}) over {len(cells)} cell(s) of "
         f"{min(len(cell.risk) for cell in cells)} runs or more and {len(cells[0].steps)} steps",
         {"errors": worst, "cells": len(cells), "runs": sum(len(cell.risk) for cell in cells)},
     )

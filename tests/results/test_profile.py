@@ -4,6 +4,7 @@ import xarray as xr
 from scipy import stats
 
 from phenom_jax.results.curves import Scale
+from phenom_jax.results.maps import final_map
 from phenom_jax.results.profile import Mark, interval, profile
 
 SCALE = Scale("risk", log=True, limits=(1e-2, 1e2))
@@ -124,3 +125,15 @@ def test_few_and_infinite_values_have_intervals_that_say_so():
     assert interval(np.array([1.0, np.inf, 2.0]), "median") == (1, 2, np.inf)
     assert interval(np.array([1.0, np.inf, np.inf]), "median") == (1, np.inf, np.inf)
     assert interval(np.array([1.0, np.inf]), "mean") == (np.inf, np.inf, np.inf)
+
+
+def test_a_final_map_holds_the_median_of_every_cell():
+    results = sweep(seeds=5, samples=(80,))
+    figure = final_map(results, "test_risk", "width", ("samples", "noise"), "risk")
+    shown = figure.axes[0].collections[0].get_array().reshape(2, 6)
+    for (row, column), median in np.ndenumerate(shown):
+        chosen = (results.noise == (0.5, 1.0)[row]) & (results.width == 10 * (column + 1))
+        assert median == pytest.approx(np.median(results.test_risk.values[chosen.values, 0]))
+    assert figure.axes[0].get_ylabel() == "noise" and figure.get_supxlabel() == "Median of 5 seeds"
+    assert final_map(results, "test_risk", "width", ("samples",), "risk") is None
+    assert final_map(results, "absent", "width", ("noise",), "risk") is None

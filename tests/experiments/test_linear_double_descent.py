@@ -1,0 +1,210 @@
+"""Linear double descent of one run: its solve against NumPy's, its independence of padding, its ablations, refusals."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.linear_double_descent import (
+    PRESETS,
+    LinearDoubleDescent,
+    experiment,
+    init,
+    make_data,
+    measure,
+)
+from phenom_jax.engine.config import Settings
+from phenom_jax.engine.flags import parse
+from phenom_jax.engine.layout import choose
+from phenom_jax.engine.program import Layout
+from phenom_jax.engine.work import make_work
+from phenom_jax.experiment import quantities
+from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.results.tables import final_values
+from phenom_jax.sizes import Size
+from phenom_jax.sweep.axes import parse_sweep
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from toy import results_of, some_devices, train_in
+
+BOTH_SIDES = [(12, 5), (9, 9), (5, 12)]
+
+
+PADDED = 20  # most tests share few programs
+solve = jax.jit(lambda hp: (make_data(hp), init(hp)), compiler_options={"xla_backend_optimization_level": 0})
+
+
+def solved(samples, dimension, **values):
+    """Returns the data, without padding, and the measures of a run in float64; sizes up to 20 are padded to it."""
+    sizes = {"samples": samples, "dimension": dimension}
+    padded = {name: Size(n, max(n, PADDED)) if isinstance(n, int) else n for name, n in sizes.items()}
+    with jax.enable_x64(True):
+        hp = LinearDoubleDescent(**padded, **values)
+        data, state = jax.tree.map(np.asarray, solve(hp))
+        n, d = hp.samples.active, hp.dimension.active
+        assert not data.features_Nxd[n:].any() and not data.features_Nxd[:, d:].any() and not data.labels_N[n:].any()
+        data = data._replace(
+            features_Nxd=data.features_Nxd[:n, :d], labels_N=data.labels_N[:n], target_d=data.target_d[:d]
+        )
+        return data, jax.tree.map(np.asarray, measure(state, hp))
+
+
+def least_squares(X, y, penalty):
+    augmented = np.vstack([X, np.sqrt(penalty) * np.eye(X.shape[1])])
+    return np.linalg.lstsq(augmented, np.append(y, np.zeros(X.shape[1])))[0]
+
+
+@pytest.mark.parametrize("n, d", BOTH_SIDES)
+@pytest.mark.parametrize("ridge", [0.0, 0.01])
+def test_measures_are_those_of_lapack_s_solution(n, d, ridge):
+    data, found = solved(samples=n, dimension=d, ridge=ridge, seed=3)
+    w = least_squares(data.features_Nxd, data.labels_N, n * ridge)
+    np.testing.assert_allclose(found.excess_risk, ((w - data.target_d) ** 2).sum(), rtol=1e-7)
+    np.testing.assert_allclose(found.squared_norm, (w**2).sum(), rtol=1e-7)
+    residual = data.labels_N - data.features_Nxd @ w
+    np.testing.assert_allclose(found.train_error, (residual**2).mean(), rtol=1e-6, atol=1e-20)
+    assert np.isnan(found.smallest_singular_value)
+
+
+@pytest.mark.parametrize("options", [{}, {"singular_values": True}, {"model": "weak_features", "coordinates": 20}])
+@pytest.mark.parametrize("n, d", [(12, 5), (5, 12)])
+def test_padding_does_not_change_a_run(n, d, options):
+    alone = solved(Size(n, n), Size(d, d), ridge=0.01, **options)
+    inside = solved(n, d, ridge=0.01, **options)
+    for exact, padded in zip(jax.tree.leaves(alone), jax.tree.leaves(inside), strict=True):
+        np.testing.assert_allclose(padded, exact, rtol=1e-9, atol=1e-12)
+
+
+def test_sizes_share_the_numbers_of_their_seed():
+    small, large = (solved(samples=n, dimension=d)[0] for n, d in ((6, 4), (9, 11)))
+    np.testing.assert_array_equal(large.features_Nxd[:6, :4], small.features_Nxd)
+    assert np.linalg.norm(small.target_d) == pytest.approx(1) == np.linalg.norm(large.target_d)
+    assert (solved(samples=6, dimension=4, seed=1)[0].features_Nxd != small.features_Nxd).all()
+
+
+def test_numbers_are_standard_normal():
+    X = solved(samples=20, dimension=4000)[0].features_Nxd
+    assert X.dtype == np.float64
+    assert abs(X.mean()) < 4 / np.sqrt(X.size)
+    assert abs((X**2).mean() - 1) < 4 * np.sqrt(2 / X.size)
+    assert abs((X**4).mean() - 3) < 4 * np.sqrt(96 / X.size)
+
+
+def test_float32_sees_the_same_training_set():
+    wide, _ = solved(samples=7, dimension=5)
+    narrow = jax.jit(make_data)(LinearDoubleDescent(samples=7, dimension=5))
+    assert narrow.features_Nxd.dtype == jnp.float32
+    np.testing.assert_allclose(narrow.features_Nxd, wide.features_Nxd, rtol=2e-7)  # the last bit may differ
+    np.testing.assert_allclose(narrow.labels_N, wide.labels_N, rtol=1e-5, atol=1e-5)
+
+
+def test_weak_features_leave_coordinates_unseen():
+    options = {"model": "weak_features", "coordinates": PADDED, "samples": 30, "noise": 0.0}
+    data, found = solved(dimension=4, **options)
+    assert data.unseen == pytest.approx(1 - (data.target_d**2).sum())
+    assert found.excess_risk > data.unseen > 0
+    assert solved(dimension=PADDED, **options)[1].excess_risk < 1e-20
+
+
+@pytest.mark.parametrize("n, d", BOTH_SIDES)
+def test_the_singular_values_give_the_same_solution(n, d):
+    plain, by_modes = (solved(samples=n, dimension=d, singular_values=on) for on in (False, True))
+    for name in ("excess_risk", "train_error", "squared_norm"):
+        np.testing.assert_allclose(getattr(by_modes[1], name), getattr(plain[1], name), rtol=1e-4, atol=1e-20)
+    smallest = np.linalg.svd(by_modes[0].features_Nxd, compute_uv=False)[-1] / np.sqrt(n)
+    assert by_modes[1].smallest_singular_value == pytest.approx(smallest, rel=1e-9)
+
+
+def test_an_ablation_removes_one_cause():
+    options = {"samples": 20, "dimension": 20, "cutoff": 0.4}
+    data, cut = solved(**options, ablation="small_modes")
+    left, values, right = np.linalg.svd(data.features_Nxd)
+    large = values >= 0.4 * values[0]
+    assert 0 < large.sum() < 20
+    w = right[large].T @ ((left.T @ data.labels_N)[large] / values[large])
+    assert cut.excess_risk == pytest.approx(((w - data.target_d) ** 2).sum(), rel=1e-8)
+    data, along = solved(**options, ablation="test_directions")
+    w = np.linalg.solve(data.features_Nxd, data.labels_N)
+    assert along.excess_risk == pytest.approx(((right[large] @ (w - data.target_d)) ** 2).sum(), rel=1e-4)
+    assert along.squared_norm == pytest.approx((w**2).sum(), rel=1e-6)
+    assert solved(**options, ablation="residuals")[1].excess_risk < 1e-15
+
+
+def test_a_run_in_a_sweep_is_the_run_alone(tmp_path):
+    with jax.enable_x64(True):
+        settings = Settings(float_type="float64", schedule=experiment.schedule, group=1, lanes=4)
+        flags = {"seed": "0:2", "dimension": "4,9,12", "samples": "9", "ridge": "0,0.1"}
+        train_in(tmp_path, experiment, settings=settings, **flags)
+        results = final_values(results_of(tmp_path))
+    assert set(results.status.values) == {"finished"} and results.sizes["run"] == 12
+    for row in range(12):
+        run = {name: results[name].values[row].item() for name in ("seed", "dimension", "samples", "ridge")}
+        measured = solved(**run)[1]
+        for name in ("excess_risk", "train_error", "squared_norm"):
+            assert results[name].values[row] == pytest.approx(getattr(measured, name), rel=1e-6, abs=1e-12), run
+
+
+def test_lanes_that_call_lapack_do_not_share_a_group():
+    """Batches of LAPACK calls on several devices can wait for each other forever (jaxlib 0.10)."""
+    runs = parse_sweep(LinearDoubleDescent, {"seed": "0:100", "samples": "5", "dimension": "3"}).runs()
+    settings = Settings(schedule=experiment.schedule)
+    work = make_work(experiment, runs, settings, some_devices(2))
+    found = choose(work, work.plan.buckets[0])
+    assert found.layout == Layout(2, 50, 1)
+    work = make_work(experiment, runs, dataclasses.replace(settings, group=2), some_devices(2))
+    with pytest.raises(InvalidValue, match="group: 2 lanes, allowed on CPU is 1, for a run calls LAPACK"):
+        choose(work, work.plan.buckets[0])
+
+
+def test_what_is_recorded_has_a_name_of_its_own():
+    with jax.enable_x64(True):
+        hp = LinearDoubleDescent(samples=4, dimension=3)
+        measures = jax.eval_shape(lambda hp: measure(init(hp), hp), hp)
+    assert all(leaf.shape == () and leaf.dtype == jnp.float64 for leaf in measures)
+    assert all(quantity.long_name != name for name, quantity in quantities(type(measures)).items())
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"dimension": 0}, "dimension: 0 is not at least 1"),
+        ({"samples": 0}, "samples: 0 is not at least 1"),
+        ({"ridge": -1e-3}, "ridge: -0.001 is not at least 0"),
+        ({"noise": -0.5}, "noise: -0.5 is not at least 0"),
+        ({"cutoff": 1.0}, "cutoff: 1.0 is not at least 0 and below 1"),
+        ({"model": "weak_features", "dimension": 101}, "dimension: 101 is more than the 100 coordinates of model="),
+        ({"ablation": "all"}, "ablation: 'all' is not one of none, small_modes, residuals, test_directions"),
+    ],
+)
+def test_bad_values_are_refused_in_one_line(values, message):
+    with pytest.raises(InvalidValue, match=message):
+        build(LinearDoubleDescent, values)
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--float_type=float32"], "ridge: 0 in float32 is not at least 0.001; keep --float_type=float64, or raise it"),
+        (["--float_type=float32", "--ridge=0.1,1e-6"], "ridge: 1e-06 in float32 is not at least 0.001"),
+        (["--float_type=float16"], "float_type: 'float16' is not one of float32, float64"),
+        (["--coordinates=30"], "coordinates: has no effect with model=isotropic in any run"),
+        (["--cutoff=0.1"], "cutoff: has no effect with ablation=none in any run"),
+    ],
+)
+def test_flags_that_cannot_be_are_refused(flags, said):
+    with pytest.raises(InvalidValue, match=said):
+        parse(experiment, flags)
+
+
+def test_float32_is_for_those_who_ask_with_enough_ridge():
+    assert parse(experiment, []).settings.float_type == "float64"
+    assert parse(experiment, ["--float_type=float32", "--ridge=1e-3,0.1"]).settings.float_type == "float32"
+
+
+def test_presets_parse():
+    runs = {name: len(parse_sweep(LinearDoubleDescent, preset.flags)) for name, preset in PRESETS.items()}
+    assert runs == {"": 6400, "samples": 18900, "threshold": 10500, "weak_features": 21000, "ablation": 6000}

@@ -14,9 +14,11 @@ from experiments.early_stopping.scales import closed_form
 from phenom_jax.laws.bootstrap import bootstrap
 from phenom_jax.results.axes import cell_axes, cell_codes, show, words
 from phenom_jax.results.claims import Claim, Decision, Verdict
+from phenom_jax.results.figures import thin
 from phenom_jax.theory.epochwise import turning_points
 
 FEWEST = 10  # runs of a cell
+SAID = 6  # cells whose numbers are told in words
 ROUNDING = 1e-4  # of a risk: what thousands of float32 steps may have lost
 ERRORS = 4  # standard errors
 ALI = 1.22  # Ali, Kolter, Tibshirani 2019
@@ -89,7 +91,7 @@ def second_minimum(results: xr.Dataset) -> Decision:
         numbers |= {f"rise {cell.label}": changes[0].mean, f"last against first {cell.label}": changes[-1].mean}
     if not verdicts:
         return Decision("undecided", "no cell with inputs=grid and equal step sizes has two minima in closed form")
-    return Decision(_together(verdicts), "; ".join(said), numbers)
+    return Decision(_together(verdicts), _listed(said), numbers)
 
 
 def patience_misses(results: xr.Dataset) -> Decision:
@@ -108,18 +110,21 @@ def patience_misses(results: xr.Dataset) -> Decision:
             "undecided",
             "no cell of a linear model with equal step sizes has a later minimum that is lower in closed form",
         )
+    most = max(features for features, _, _ in counted)
     counted.sort(key=lambda item: -item[0])
-    _, misses, most = counted[0]
-    total = len(most.risk)
-    interval = stats.binomtest(misses, total).proportion_ci(method="wilson")
-    risk, later = most.runs["patience_risk"].values.mean(), most.runs["stopping_risk"].values.mean()
-    others = [f"{_share(count, len(cell.risk))} with {cell.label}" for _, count, cell in counted[1:]]
-    return Decision(
-        "holds" if interval.low > 0.5 else "fails" if interval.high < 0.5 else "undecided",
-        f"{_share(misses, total)} miss it with {most.label}; mean excess risk {risk:.4g} where they stop, {later:.4g} "
-        f"at the lowest validation loss" + "".join(f"; {other}" for other in others),
-        {"runs": total, "missed": misses, "low": interval.low, "high": interval.high},
-    )
+    verdicts: list[Verdict] = []
+    said, numbers = [], {}
+    for features, misses, cell in counted:
+        total = len(cell.risk)
+        interval = stats.binomtest(misses, total).proportion_ci(method="wilson")
+        text = f"{cell.label}: {misses} of {total} ({100 * interval.low:.0f}–{100 * interval.high:.0f} %)"
+        if features == most:
+            verdicts.append("holds" if interval.low > 0.5 else "fails" if interval.high < 0.5 else "undecided")
+            risk, later = (cell.runs[f"{name}_risk"].values.mean() for name in ("patience", "stopping"))
+            text += f", mean excess risk {risk:.4g} where they stop, {later:.4g} at the lowest validation loss"
+        said.append(text)
+        numbers |= {f"missed {cell.label}": misses, f"runs {cell.label}": total}
+    return Decision(_together(verdicts), _listed(said), numbers)
 
 
 def stopping_beats_the_end(results: xr.Dataset) -> Decision:
@@ -138,7 +143,7 @@ def stopping_beats_the_end(results: xr.Dataset) -> Decision:
         numbers[cell.label] = change.mean
     if not verdicts:
         return _lacking(results, "with label noise")
-    return Decision(_together(verdicts), "; ".join(said), numbers)
+    return Decision(_together(verdicts), _listed(said), numbers)
 
 
 def aligned_has_one_minimum(results: xr.Dataset) -> Decision:
@@ -166,7 +171,7 @@ def aligned_has_one_minimum(results: xr.Dataset) -> Decision:
         numbers |= {f"errors {label}": hump, f"gain {label}": gain.mean}
     if not verdicts:
         return Decision("undecided", "no cell was trained with equal and with aligned step sizes over the same seeds")
-    return Decision(_together(verdicts), "; ".join(said), numbers)
+    return Decision(_together(verdicts), _listed(said), numbers)
 
 
 def close_to_ridge(results: xr.Dataset) -> Decision:
@@ -184,7 +189,7 @@ def close_to_ridge(results: xr.Dataset) -> Decision:
         numbers[cell.label] = found.estimate
     if not verdicts:
         return _lacking(results, "with model=linear, inputs=gaussian and scales=one, where the bound is proven")
-    return Decision(_together(verdicts), "; ".join(said), numbers)
+    return Decision(_together(verdicts), _listed(said), numbers)
 
 
 def _cells(results: xr.Dataset, **setting: str) -> Iterator[Cell]:
@@ -238,9 +243,9 @@ def _together(verdicts: Sequence[Verdict]) -> Verdict:
     return "fails" if "fails" in verdicts else "holds" if set(verdicts) == {"holds"} else "undecided"
 
 
-def _share(count: int, total: int) -> str:
-    interval = stats.binomtest(count, total).proportion_ci(method="wilson")
-    return f"{count} of {total} ({100 * interval.low:.0f}–{100 * interval.high:.0f} %)"
+def _listed(said: Sequence[str]) -> str:
+    shown, left_out = thin(said, SAID, "the cells")
+    return "; ".join([*shown, *([left_out] if left_out else [])])
 
 
 def _lacking(results: xr.Dataset, what: str) -> Decision:
@@ -273,10 +278,10 @@ CLAIMS = (
         "Heckel, Yilmaz 2021; Nakkiran et al. 2020",
         patience_misses,
         rule="A run misses it if the patience rule (until the steps have doubled without a lower validation loss) "
-        "stops before the closed form's maximum, with a higher excess risk than at the lowest validation loss of "
-        "all steps. Holds if the Wilson 95 % interval of the share that misses lies above one half, fails if "
-        "below, decided in the cell with the most features per scale, where single runs look like their mean; the "
-        "other cells stand beside.",
+        "stops before the closed form's maximum, with a higher excess risk than at the lowest validation loss "
+        "of all steps. Holds if the Wilson 95 % interval of the share that misses lies above one half, fails if "
+        "below, in every cell with the most features per scale, where single runs look like their mean; cells "
+        "with fewer stand beside.",
     ),
     Claim(
         "stopping_beats_the_end",

@@ -11,6 +11,7 @@ from experiments.early_stopping.scales import SCALES, closed_form
 from phenom_jax.results.axes import swept_axes
 from phenom_jax.results.curves import Overlay, Scale, curves
 from phenom_jax.results.figures import Figure, LineStyle
+from phenom_jax.results.heat import heat
 from phenom_jax.results.profile import profile
 
 if TYPE_CHECKING:
@@ -85,6 +86,18 @@ def draw_ridge(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     )
 
 
+def draw_phases(results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns a map over noise and steps of the excess risk, in units of the lowest of the run."""
+    times_best = (results["excess_risk"] / results["best_risk"]).assign_attrs(long_name="excess risk by the lowest")
+    return heat(
+        results.assign(times_best=times_best),
+        "times_best",
+        "noise",
+        "excess risk ÷ lowest of the run",
+        panel=_varying(results),
+    )
+
+
 def draw_rules(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns the excess risk that each way to stop gets, over the noise."""
     last = results["excess_risk"].assign_attrs(long_name="excess risk at the last step")
@@ -92,7 +105,7 @@ def draw_rules(results: xr.Dataset) -> matplotlib.figure.Figure | None:
         results.assign(last_risk=last),
         "noise",
         {"last_risk": ":", "patience_risk": "-.", "stopping_risk": "-", "ridge_risk": "--"},
-        RISK,
+        RISK._replace(log=True),
         panel=_varying(results),
         centre="mean",
     )
@@ -141,6 +154,14 @@ FIGURES = (
         "The excess risk in total (solid) and of the features of each scale, in closed form too (thin). Each has one "
         "minimum, at different steps where the step sizes are equal.",
         draw_scales,
+    ),
+    Figure(
+        "phases",
+        "When to stop, over the noise",
+        "Median excess risk over noise and training steps, each run's in units of its lowest: dark is where to stop. "
+        "With equal step sizes the dark band is broken in two: with little noise the second minimum is the lower one, "
+        "with much noise the first.",
+        draw_phases,
     ),
     Figure(
         "rules",

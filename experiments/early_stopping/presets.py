@@ -25,6 +25,18 @@ PRESETS = {
             "seed": "0:1000",
         },
     ),
+    "noise": Preset(
+        help="When to stop as the noise grows: 17 noises x equal and aligned step sizes x 100 seeds, less than a "
+        "minute on two cores. Run to its end: the second minimum is the lower one up to noise 1.2, the first from 1.4 "
+        "on.",
+        flags={
+            "step_sizes": "equal,aligned",
+            "features": "16",
+            "samples": "160",
+            "noise": "log:0.25:4:17",
+            "seed": "0:100",
+        },
+    ),
     "three_scales": Preset(
         help="Three scales, 400 seeds, 100k steps, less than a minute on two cores. Run to its end: three minima, near "
         "steps 13, 530 and 25k, each lower than the one before.",

@@ -209,4 +209,12 @@ def test_presets_parse():
         zips = [axes.pop("zip")] if "zip" in axes else []
         runs[name] = len(parse_sweep(EarlyStopping, axes, zips))
         assert preset.help
-    assert runs == {"": 6000, "aligned": 6000, "three_scales": 400, "gaussian": 6000, "ridge": 600, "network": 120}
+    assert runs == {
+        "": 6000,
+        "aligned": 6000,
+        "three_scales": 400,
+        "gaussian": 6000,
+        "ridge": 600,
+        "network": 120,
+        "noise": 3400,
+    }

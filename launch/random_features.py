@@ -1,4 +1,4 @@
-"""Fits random features. See experiments/random_features.py for what it shows; --help lists every flag."""
+"""Fits random features. See experiments/random_features for what it shows; --help lists every flag."""
 
 from experiments.random_features import experiment
 from phenom_jax.engine.launch import main

@@ -145,9 +145,9 @@ def sphere_risk(state: State, hp: RandomFeatures) -> jax.Array:
 def line_risk(state: State, hp: RandomFeatures) -> jax.Array:
     """Returns E (Φ(x)a - sin 3x)² over x ~ N(0, 1) by Gauss-Hermite quadrature."""
     nodes, shares = roots_hermitenorm(NODES)
-    x_Qx1 = jnp.asarray(nodes)[:, None]
+    x_Qx1 = jnp.asarray(nodes, float)[:, None]
     values_Q = features(x_Qx1, state.directions_DxF, state.shifts_F, hp) @ state.weights_F
-    return jnp.asarray(shares / shares.sum()) @ jnp.square(values_Q - target(x_Qx1, state.target_D, hp))
+    return jnp.asarray(shares / shares.sum(), float) @ jnp.square(values_Q - target(x_Qx1, state.target_D, hp))
 
 
 def _unit(columns_DxK: jax.Array) -> jax.Array:

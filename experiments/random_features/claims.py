@@ -10,7 +10,7 @@ import xarray as xr
 from experiments.random_features.limit import limit
 from phenom_jax.laws.bootstrap import Interval, bootstrap
 from phenom_jax.laws.rank import rank_correlation
-from phenom_jax.results.axes import show, words
+from phenom_jax.results.axes import groups, show
 from phenom_jax.results.claims import Claim, Decision, Verdict
 from phenom_jax.results.tables import final_values
 
@@ -69,7 +69,7 @@ def agrees_with_limit(results: xr.Dataset) -> Decision:
     runs = _over(results, "sphere")
     runs = runs.isel(run=np.abs(np.log(runs["features"].values / runs["samples"].values)) >= AWAY)
     gaps, errors, allowed = [], [], []
-    for _, cell in _cells(runs, (*SETTING, "features")):
+    for _, cell in groups(runs, (*SETTING, "features")):
         if cell.sizes["run"] >= 3:
             values, exact = cell["excess_risk"].values, float(limit(cell)[0])
             error = values.std(ddof=1) / np.sqrt(len(values))
@@ -97,7 +97,7 @@ def approaches_limit(results: xr.Dataset) -> Decision:
     )
     runs = runs.isel(run=np.abs(np.log(ratio)) >= AWAY)
     distances = []
-    for _, family in _cells(runs, ("activation", "frequency", "noise", "ridge", "feature_ratio", "sample_ratio")):
+    for _, family in groups(runs, ("activation", "frequency", "noise", "ridge", "feature_ratio", "sample_ratio")):
         sizes, seeds = np.unique(family["dimension"].values), np.unique(family["seed"].values)
         if len(sizes) >= 3 and len(seeds) >= 3 and family.sizes["run"] == len(sizes) * len(seeds):
             order = np.lexsort((family["seed"].values, family["dimension"].values))
@@ -199,18 +199,9 @@ def _smallest_ridge(runs: xr.Dataset) -> xr.Dataset:
 
 def _settings(runs: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
     """Yields the runs that agree in all but features and seed, where there are 3 seeds, named by what varies."""
-    for name, setting in _cells(runs, SETTING):
+    for name, setting in groups(runs, SETTING):
         if len(np.unique(setting["seed"].values)) >= 3:
             yield name, setting
-
-
-def _cells(runs: xr.Dataset, names: Sequence[str]) -> Iterator[tuple[str, xr.Dataset]]:
-    """Yields the runs that agree in `names`, and the values of those that vary in words."""
-    codes = _codes(runs, names)
-    varying = [name for name in names if len(np.unique(runs[name].values)) > 1]
-    for code in range(codes.max(initial=-1) + 1):
-        cell = runs.isel(run=codes == code)
-        yield ", ".join(f"{words(name)} {show(cell[name].values[0].item())}" for name in varying) or "all", cell
 
 
 def _codes(runs: xr.Dataset, names: Sequence[str]) -> np.ndarray:
@@ -236,7 +227,7 @@ def _lowest(risks: np.ndarray, features: np.ndarray, among: np.ndarray) -> float
 
 def _tops(runs: xr.Dataset) -> float:
     """Returns the largest median over seeds of any cell."""
-    return max(float(cell["excess_risk"].median()) for _, cell in _cells(runs, (*SETTING, "features")))
+    return max(float(cell["excess_risk"].median()) for _, cell in groups(runs, (*SETTING, "features")))
 
 
 def _intercept(sizes_D: np.ndarray, values_DxS: np.ndarray) -> np.ndarray:

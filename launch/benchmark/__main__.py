@@ -4,7 +4,7 @@ python -m launch.benchmark                                  all of them, about f
 python -m launch.benchmark --only=grokking_mlp --json=benchmark.json
 
 Measures on a quiet machine: every comparison takes turns and the best of each side, but PyTorch's threads suffer more
-from neighbours than JAX's. PyTorch is needed for three of them: pip install '.[bench]'
+from neighbours than JAX's. PyTorch is needed for four of them: pip install '.[bench]'
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from rich.table import Table
 
 from launch.benchmark.comparison import Comparison
 from launch.benchmark.costs import overhead, resume_seconds, start_seconds
+from launch.benchmark.networks import network_sweep
 from launch.benchmark.perceptron import grokking_mlp
 from launch.benchmark.small import parity_mlp, parity_vmap
 from launch.benchmark.sweeps import many_runs, mixed_widths
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Devices], Iterator[Comparison]]] = {
     "grokking_mlp": grokking_mlp,
     "parity_mlp": parity_mlp,
     "parity_vmap": parity_vmap,
+    "network_sweep": network_sweep,
     "mixed_widths": mixed_widths,
     "many_runs": many_runs,
     "overhead": overhead,

@@ -79,7 +79,8 @@ def torch_variants(
     for model in peer.MODELS:
         yield peer.Loop(start, model, cores)
         if not peer.ON_GPU:
-            yield stack.enter_context(peer.Processes(start, model, cores))
+            name = f"{model}, {cores} processes x 1 thread"
+            yield stack.enter_context(peer.Processes(name, cores, peer.Loop, start, model, 1))
 
 
 def start_of(run: Run) -> torch_perceptron.Start:

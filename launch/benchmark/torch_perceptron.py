@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -110,13 +110,26 @@ class Loop:
         return repeat(self.step, lambda: self.step().item(), seconds)
 
 
-class Processes:
-    """Several processes of one thread, each training its own run; a context manager."""
+class Measured(Protocol):
+    """What trains and is timed."""
 
-    def __init__(self, start: Start, model: str, count: int):
+    def run_steps_per_second(self, seconds: float) -> float: ...
+
+
+class Processes:
+    """Several processes that train side by side, their rates added up; a context manager.
+
+    Args:
+      name: what it is.
+      count: processes.
+      make: `(*arguments) -> Measured`, called in each of them.
+      arguments: of `make`.
+    """
+
+    def __init__(self, name: str, count: int, make: Callable[..., Measured], *arguments: object):
         self.count = count
-        self.name = f"{model}, {count} processes x 1 thread"
-        self.pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (start, model))
+        self.name = name
+        self.pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (make, *arguments))
         self.run_steps_per_second(0.0)
 
     def __enter__(self) -> Processes:
@@ -130,18 +143,18 @@ class Processes:
         return sum(self.pool.map(_rate_from, [begin] * self.count, [seconds] * self.count))
 
 
-_loop: Loop | None = None  # of a process of `Processes`
+_measured: Measured | None = None  # of a process of `Processes`
 
 
-def _begin(start: Start, model: str) -> None:
-    global _loop
-    _loop = Loop(start, model, threads=1)
+def _begin(make: Callable[..., Measured], *arguments: object) -> None:
+    global _measured
+    _measured = make(*arguments)
 
 
 def _rate_from(begin: float, seconds: float) -> float:
-    assert _loop is not None, os.getpid()
+    assert _measured is not None, os.getpid()
     time.sleep(max(0.0, begin - time.time()))
-    return _loop.run_steps_per_second(seconds)
+    return _measured.run_steps_per_second(seconds)
 
 
 def gemm_flops_per_second(size: int, threads: int, seconds: float) -> float:

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.deep_double_descent import BATCH_STREAM
 from experiments.grokking import experiment as grokking
 from launch.benchmark import __main__ as benchmark
-from launch.benchmark import costs, perceptron, small, sweeps
+from launch.benchmark import costs, networks, perceptron, small, sweeps
 from launch.benchmark.comparison import Comparison, Effort, race
 from launch.benchmark.parity import Parity, draw
 from launch.benchmark.parity import experiment as parity
@@ -18,6 +19,7 @@ from launch.benchmark.trainer import Trainer, run_steps_per_second, sweep_work
 from phenom_jax.engine.devices import all_devices
 from phenom_jax.engine.program import AXIS, LIVE, Layout
 from phenom_jax.hparams import build
+from phenom_jax.tasks.epochs import batch
 
 BRIEF = Effort(seconds=0.01, rounds=1)
 COURSE = perceptron.COURSE | {"modulus": [11], "width": [16], "seed": [0, 1, 2]}
@@ -187,3 +189,25 @@ def test_without_torch_the_others_still_run(monkeypatch, capsys):
 def test_bad_input_is_one_line_and_code_2(argument, capsys):
     assert benchmark.main([argument]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_torch_trains_the_networks_as_we_do(devices):
+    peer = pytest.importorskip("launch.benchmark.torch_networks", exc_type=ImportError)
+    axes = {"width": [6], "samples": [40], "batch_size": [10], "label_noise": [0.2], "learning_rate": [0.1]}
+    bucket = sweep_work(networks.experiment, axes, devices).plan.buckets[0]
+    hp = jax.tree.map(jnp.asarray, bucket.hp(bucket.runs[0]))
+    step, state = jax.jit(networks.experiment.step), jax.jit(networks.experiment.init)(hp)
+    theirs = peer.make_step(networks.start_of(bucket, bucket.runs[0]))
+    for count in range(8):
+        key = jax.random.fold_in(jax.random.key(hp.seed), BATCH_STREAM)
+        rows = np.asarray(batch(key, jnp.int32(count), hp.samples, hp.batch_size).examples_B)
+        state, metrics = step(state, hp, key)
+        np.testing.assert_allclose(theirs(rows).item(), metrics.batch_loss, rtol=1e-4)
+
+
+def test_the_network_sweep_is_compared_with_a_loop(devices):
+    pytest.importorskip("launch.benchmark.torch_networks", exc_type=ImportError)
+    axes = {"width": [6], "samples": [40], "test_samples": [20], "batch_size": [10], "seed": [0, 1]}
+    (found,) = networks.network_sweep(devices, BRIEF, axes)
+    assert found.ours > 0 and found.peer is not None and found.peer > 0
+    assert len(networks.quick()["width"]) == 20

@@ -17,7 +17,6 @@ from phenom_jax.results.profile import profile
 if TYPE_CHECKING:
     import matplotlib.figure
 
-RISK = Scale("excess risk")
 STYLES: tuple[LineStyle, ...] = ("--", ":", "-.")
 SHAPES = ("step_sizes", "inputs", "model", "scales", "features", "samples")  # the first that varies has the colours
 
@@ -39,7 +38,7 @@ def draw_closed_form(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     return curves(
         results,
         {"excess_risk": "-"},
-        RISK,
+        _risk(results),
         colour=_varying(results),
         panel="noise",
         centre="mean",
@@ -66,7 +65,7 @@ def draw_scales(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     return curves(
         results.assign(parts),
         {**dict(zip(parts, STYLES)), "excess_risk": "-"},
-        RISK,
+        _risk(results),
         panel=_varying(results) or "noise",
         centre="mean",
         overlay=Overlay("closed form", overlay),
@@ -78,7 +77,7 @@ def draw_ridge(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     return curves(
         results,
         {"excess_risk": "-"},
-        RISK,
+        _risk(results),
         colour=_varying(results),
         panel="noise",
         centre="mean",
@@ -105,10 +104,16 @@ def draw_rules(results: xr.Dataset) -> matplotlib.figure.Figure | None:
         results.assign(last_risk=last),
         "noise",
         {"last_risk": ":", "patience_risk": "-.", "stopping_risk": "-", "ridge_risk": "--"},
-        RISK._replace(log=True),
+        _risk(results),
         panel=_varying(results),
         centre="mean",
     )
+
+
+def _risk(results: xr.Dataset) -> Scale:
+    """Returns the scale of the risk, logarithmic where the noise spans more than a factor of 4."""
+    noise = results["noise"].values
+    return Scale("excess risk", log=bool(noise.max() > 4 * noise.min()))
 
 
 def _varying(results: xr.Dataset) -> str | None:

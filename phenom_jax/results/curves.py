@@ -279,10 +279,17 @@ def scale_y(axis: matplotlib.axes.Axes, scale: Scale) -> None:
     """Gives the y axis its scale and limits, logarithmic ones with plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogFormatter
 
+    class Between(LogFormatter):
+        """Plain numbers where the axis is too short for powers of ten alone."""
+
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            text = super().__call__(x, pos)
+            return f"{x:g}" if text and 1e-4 < x < 1e5 else text
+
     if scale.log:
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(FuncFormatter(_plain))
-        axis.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
+        axis.yaxis.set_minor_formatter(Between(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
     if scale.limits:
         axis.set_ylim(*scale.limits)
 

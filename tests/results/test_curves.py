@@ -60,3 +60,12 @@ def test_without_a_colour_axis_each_variable_has_its_colour(results):
     assert [handle.get_color() for handle in figure.legends[0].get_lines()] == [train.get_color(), test.get_color()]
     asked = curves(results, {"train_loss": "--", "test_loss": "-"}, SCALE, colour="width", centre="mean")
     assert len({line.get_color() for line in asked.axes[0].lines}) == 1
+
+
+def test_a_short_logarithmic_axis_has_plain_numbers_between_powers_of_ten(results):
+    figure = curves(results, {"test_loss": "-"}, Scale("loss", log=True, limits=(0.04, 0.5)))
+    axis = figure.axes[0].yaxis
+    minor = axis.get_minor_formatter()
+    minor.set_locs(axis.get_minorticklocs())
+    assert {minor(value) for value in (0.05, 0.2, 0.3)} - {""} <= {"0.05", "0.2", "0.3"}
+    assert minor(0.2) == "0.2"

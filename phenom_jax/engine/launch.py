@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shlex
@@ -63,7 +64,8 @@ def launch(experiment: Experiment, arguments: Sequence[str], typed: str) -> int:
       typed: the whole command, to be recorded and shown.
     """
     if {"--help", "-help", "-h", "--helpfull"} & set(arguments):
-        print(help_text(experiment))
+        with contextlib.suppress(BrokenPipeError):  # of `--help | head`
+            print(help_text(experiment), flush=True)
         return 0
     try:
         command = parse(experiment, arguments)

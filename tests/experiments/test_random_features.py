@@ -11,8 +11,8 @@ import xarray as xr
 from scipy.special import hyp0f1
 
 from experiments.random_features import (
-    COARSEST_RIDGE,
     PRESETS,
+    SMALLEST_RIDGE,
     RandomFeatures,
     _bessel_0f1,
     experiment,
@@ -147,7 +147,7 @@ def test_flags_that_do_not_go_together_are_refused(flags, said):
 
 
 def test_float32_is_taken_where_a_ridge_makes_it_do():
-    assert parse(experiment, ["--float_type=float32", f"--ridge={COARSEST_RIDGE}"]).settings.float_type == "float32"
+    assert parse(experiment, ["--float_type=float32", f"--ridge={SMALLEST_RIDGE}"]).settings.float_type == "float32"
 
 
 def test_presets_parse():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from synthetic import make, with_steps
 
+from phenom_jax.results.axes import groups
 from phenom_jax.results.tables import Spread, cells, final_values, write_runs
 
 
@@ -82,3 +83,12 @@ def test_one_run_is_one_cell(tmp_path):
     ds = make(tmp_path / "r", seed=(0,), weight_decay=(1.0,), width=(64,))
     (cell,) = cells(ds)
     assert cell.values == {} and cell.statuses == {"done": 1}
+
+
+def test_groups_agree_in_the_named_hyperparameters(results):
+    found = dict(groups(results, ("weight_decay", "learning_rate", "width")))
+    assert list(found)[:2] == ["weight decay 0, width 32", "weight decay 0, width 128"]
+    assert sum(runs.sizes["run"] for runs in found.values()) == results.sizes["run"]
+    assert all(np.ptp(runs[name].values) == 0 for runs in found.values() for name in ("weight_decay", "width"))
+    assert list(dict(groups(results, ("learning_rate",)))) == ["all runs"]
+    assert not list(groups(results.isel(run=[]), ("width",)))

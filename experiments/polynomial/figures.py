@@ -99,11 +99,13 @@ def bias_variance(results: xr.Dataset) -> matplotlib.figure.Figure | None:
 
 def descent(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns the median excess risk over the number of functions."""
+    risks = results["excess_risk"].values
+    floor = 0.1 * float(np.nanpercentile(risks, 10)) if np.isfinite(risks).any() else None
     return profile(
         results.drop_vars("predictions", errors="ignore"),
         "functions",
         {"excess_risk": "-", "train_error": "--"},
-        Scale("error", log=True, limits=(1e-4, None)),
+        Scale("error", log=True, limits=(floor, None)),  # an interpolating fit's train error is rounding
         colour="ridge",
         panel="noise",
         marks=(Mark(lambda runs: float(runs["samples"].values[0]), "p = n"),),
@@ -156,7 +158,7 @@ def _held(results: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:.1e}".replace("e+0", "e")
+    return f"{value:.3g}" if value < 1000 else f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
 
 
 FIGURES = (

@@ -70,6 +70,29 @@ def train_and_norm(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     )
 
 
+def finite_sizes(results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns how far the excess risk is from its limit over d, where N/d and n/d were held."""
+    runs = final_values(_on(results, "sphere"))
+    if len(np.unique(runs["dimension"].values)) < 3:
+        return None
+    share = (runs["features"].values / runs["samples"].values).round(6)
+    exact = np.array([limit(runs.isel(run=[row]))[0] for row in range(runs.sizes["run"])])
+    gap = xr.DataArray(runs["excess_risk"].values / exact - 1, dims="run", attrs={"long_name": "mean over seeds"})
+    runs = runs.drop_vars(["features", "samples"]).assign(gap=gap)
+    runs.attrs["order"] = [*runs.attrs["order"], "N/n"]
+    return profile(
+        runs.assign_coords({"N/n": ("run", share, runs["ridge"].attrs)}),
+        "dimension",
+        {"gap": "-"},
+        Scale("excess risk / limit - 1"),
+        colour="N/n",
+        panel="ridge",
+        exact=lambda _, sizes: np.zeros(len(sizes)),
+        exact_label="limit (Mei, Montanari)",
+        centre="mean",
+    )
+
+
 def line_beside_sphere(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns the test error over N of the 1-D setting beside that on the sphere."""
     if not (results["inputs"] == "line").any():
@@ -143,7 +166,13 @@ def _spread(runs: xr.Dataset, count: int, frequency: float | None) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.2g}" if value < 100 else f"{value:.0f}" if value < 1e4 else f"{value:.1e}".replace("e+0", "e")
+    return (
+        f"{value:.2g}"
+        if value < 100
+        else f"{value:.0f}"
+        if value < 1e4
+        else f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
+    )
 
 
 def _on(results: xr.Dataset, inputs: str) -> xr.Dataset:
@@ -163,6 +192,13 @@ FIGURES = (
         "Double descent in the number of samples",
         "Excess risk over the number of samples n at a fixed number of features: near n = N more data hurts.",
         risk_over_samples,
+    ),
+    Figure(
+        "finite_sizes",
+        "What finite sizes add",
+        "Excess risk over its limit, less one, at N/d and n/d that are held while d grows: mean over seeds with its "
+        "95 % interval, for one activation.",
+        finite_sizes,
     ),
     Figure(
         "train",

@@ -13,6 +13,7 @@ from numpy.polynomial.legendre import legvander
 from experiments.polynomial import PRESETS, Polynomial, experiment, functions, init, measure, summarise
 from experiments.polynomial.claims import CLAIMS
 from experiments.polynomial.curve import CURVES, INPUTS, NODES, decompose, exact
+from experiments.polynomial.figures import FIGURES
 from phenom_jax.engine.flags import parse
 from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build, fields
@@ -213,6 +214,13 @@ def test_the_second_descent_is_decided_by_the_lowest_medians(beyond, verdict):
     found = decide_all(CLAIMS, results)
     assert found["peak_at_interpolation"].verdict == "holds"
     assert found["second_descent"].verdict == verdict
+
+
+def test_figures_are_drawn_where_there_is_something_to_draw():
+    results = fits((1, 2, 4, 6), seeds=5)
+    assert all(figure.draw(results) is not None for figure in FIGURES)
+    none_over = results.assign_coords(status=("run", np.full(results.sizes["run"], "waiting")))
+    assert not any(figure.draw(none_over) for figure in FIGURES)
 
 
 def test_without_any_run_over_all_is_undecided():

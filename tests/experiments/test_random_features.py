@@ -22,6 +22,7 @@ from experiments.random_features import (
     target,
 )
 from experiments.random_features.claims import CLAIMS
+from experiments.random_features.figures import FIGURES
 from experiments.random_features.limit import limit
 from phenom_jax.engine.flags import parse
 from phenom_jax.experiment import quantities
@@ -233,6 +234,20 @@ def test_the_line_is_decided_by_the_most_features(power, verdict):
         samples=(100,),
     )
     assert decide_all(CLAIMS, results)["one_dimension"].verdict == verdict
+
+
+def test_figures_are_drawn_where_there_is_something_to_draw():
+    on_sphere = sweep(by_limit, features=COUNTS, ridge=(0.0, 0.1), seeds=3)
+    line = sweep(lambda r, n: np.exp(n), inputs=("line",), features=(10, 100, 2000), samples=(100,), seeds=3)
+    sizes_ = [
+        sweep(by_limit, seeds=3, dimension=(d,), samples=(3 * d,), features=(6 * d,), ridge=(0.0, 0.01))
+        for d in (20, 40, 80)
+    ]
+    finite = xr.concat(sizes_, "run", data_vars="minimal", coords="minimal", compat="override")
+    drawn = [
+        {figure.name for figure in FIGURES if figure.draw(results) is not None} for results in (on_sphere, line, finite)
+    ]
+    assert drawn == [{"risk"}, {"line", "as_printed"}, {"finite_sizes", "risk"}]
 
 
 def test_without_any_run_over_all_is_undecided():

@@ -67,3 +67,13 @@ def test_a_cutoff_removes_the_weak_directions():
     with jax.enable_x64(True):
         found = least_norm(jnp.asarray(X), jnp.asarray(y), *sizes, cutoff=0.4)
     np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("solve", [ridge_regression, lambda X, y, _, *sizes: least_norm(X, y, *sizes)])
+def test_lapack_is_never_called_for_a_batch(solve):
+    """A batched call waits for threads of the pool it runs in: two devices that make one can wait forever."""
+    runs = 37
+    X, y = np.ones((runs, 6, 4), np.float32), np.ones((runs, 6), np.float32)
+    compiled = jax.jit(jax.vmap(lambda X, y: solve(X, y, 0.1, Size(6, 6), Size(4, 4)))).lower(X, y).compile()
+    calls = [line for line in (compiled.as_text() or "").splitlines() if "lapack" in line and "custom-call" in line]
+    assert calls and not any(f"[{runs}" in line.split("metadata")[0] for line in calls)

@@ -34,11 +34,7 @@ def peak_at_threshold(results: xr.Dataset, name: str) -> Decision:
     found = [_peak(curve, name) for curve in curves]
     verdicts = [_at_threshold(item, LEAST[name]) for item in found]
     verdict: Verdict = "holds" if set(verdicts) == {"holds"} else "fails" if "fails" in verdicts else "undecided"
-    sentences = [
-        f"{curve.said or 'all runs'}: {SAID[name]} peaks at width {_width(item.peak)} by {item.prominence}, train "
-        f"error is at most 1 % from width {_width(item.threshold)} on, {len(curve.values_SxK[name])} seeds"
-        for curve, item in zip(curves, found, strict=True)
-    ]
+    sentences = [_sentence(curve, name, item) for curve, item in zip(curves, found, strict=True)]
     first = found[0]
     return Decision(
         verdict,
@@ -198,12 +194,25 @@ def _comparable(one: Curve, other: Curve) -> bool:
     return same and len(one.values_SxK["test_error"]) == len(other.values_SxK["test_error"])
 
 
+def _sentence(curve: Curve, name: str, found: _Found) -> str:
+    """Returns what was found on one curve in words."""
+    setting = f"{curve.said}: " if curve.said else ""
+    peaks = f"peaks at width {_width(found.peak)} by {_number(found.prominence)}"
+    fits = f"is at most 1 % from width {_width(found.threshold)} on"
+    return (
+        f"{setting}{SAID[name]} {'has no peak' if np.isnan(found.peak.estimate) else peaks}, train error "
+        f"{'is above 1 % at the largest width' if np.isnan(found.threshold.estimate) else fits}, "
+        f"{len(curve.values_SxK[name])} seeds"
+    )
+
+
 def _width(found: Interval) -> str:
-    """Returns a width with its interval, whole numbers, or that there is none."""
-    if np.isnan(found.estimate):
-        return "none"
-    interval = "" if np.isnan(found.low) else f" [{found.low:.0f}, {found.high:.0f}]"
-    return f"{found.estimate:.0f}{interval}"
+    """Returns a width with its interval in whole numbers."""
+    return f"{found.estimate:.0f}" + ("" if np.isnan(found.low) else f" [{found.low:.0f}, {found.high:.0f}]")
+
+
+def _number(found: Interval) -> str:
+    return f"{found.estimate:.3g}" if np.isnan(found.low) else str(found)
 
 
 _PEAK_RULE = (

@@ -6,7 +6,10 @@ _CIFAR10 = {"data": "cifar10", "data_dir": "data", "samples": "50000", "batch_si
 
 PRESETS = {
     "": Preset(
-        help="MNIST-1D, 2000 examples: 20 widths x 3 seeds x label noise 0 and 20 %, 400 epochs.",
+        help="MNIST-1D, 2000 examples: 20 widths x 3 seeds x label noise 0 and 20 %, 400 epochs, under a minute "
+        "and a half on two busy cores. Run to its end: with noise test error is 58 % at width 8, peaks at 63 "
+        "% at width 32, where networks begin to fit their train set, and ends at 56 % at 128; test loss peaks "
+        "with and without noise.",
         flags={
             "samples": "2000",
             "test_samples": "2000",
@@ -17,7 +20,11 @@ PRESETS = {
         },
     ),
     "mnist1d": Preset(
-        help="Greydanus' study of MNIST-1D: 4000 train and 12000 test examples, 500 epochs, label noise 0 and 15 %.",
+        help="The study published with MNIST-1D: 4000 train and 12000 test examples, 500 epochs, label noise 0 and "
+        "15 %, 19 widths x 3 seeds. Published test error with noise: 47.2 % at width 16, 54.1 % at 47 (its "
+        "peak), 45.5 % at 300; test loss peaks at 5.8, without noise at 4.4. Run to its end in 16 minutes on "
+        "two cores that five processes shared: 48.9, 55.0 and 45.5 %; 6.0 at width 47, without noise 4.7 at "
+        "41.",
         flags={
             "convention": "uniform",
             "width": "16,20,24,28,32,36,41,47,54,61,70,80,95,110,130,160,200,250,300",
@@ -27,7 +34,9 @@ PRESETS = {
         },
     ),
     "digits": Preset(
-        help="8x8 digits of scikit-learn, 1000 examples: 19 widths x 3 seeds x label noise 0 and 20 %, 500 epochs.",
+        help="8x8 digits of scikit-learn, 1000 examples: 19 widths x 3 seeds x label noise 0 and 20 %, 500 epochs, "
+        "two minutes on two busy cores. Run to its end: with noise test error is 16 % at width 6, 29 % at 24, "
+        "where train error reaches 0, and 20 % at 128; without noise it only falls.",
         flags={
             "data": "digits",
             "samples": "1000",
@@ -74,8 +83,8 @@ PRESETS = {
         },
     ),
     "nakkiran_cnn": Preset(
-        help="Nakkiran et al. 2020: five-layer CNN, CIFAR-10 from --data_dir, label noise 0, 10 and 20 %, SGD with an "
-        "inverse square root schedule, 500k steps. For accelerators; only planned here.",
+        help="Nakkiran et al. 2020: five-layer CNN, CIFAR-10 from --data_dir, label noise 0, 10 and 20 %, SGD with "
+        "an inverse square root schedule, 500k steps. For accelerators; only planned here.",
         flags=_CIFAR10
         | {
             "model": "nakkiran_cnn",

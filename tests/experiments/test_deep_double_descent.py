@@ -45,8 +45,8 @@ def stacked(hps):
     return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *hps)
 
 
-@pytest.mark.parametrize("subset", ["first", "seed"])
-def test_neither_padding_nor_other_lanes_change_a_run(subset):
+def test_neither_padding_nor_other_lanes_change_a_run():
+    subset = "seed"
     alone = jax.jit(train)(sized(5, 30, 8, subset=subset, seed=3))
     lanes = [sized(5, 30, 8, room=3, subset=subset, seed=3), sized(8, 33, 11, subset=subset, seed=1)]
     together = jax.jit(jax.vmap(train))(stacked(lanes))

@@ -8,6 +8,7 @@ python -m launch.linear_double_descent --preset=weak_features --seed=0:1000
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Literal, NamedTuple
 
 import jax
@@ -16,9 +17,10 @@ import jax.numpy as jnp
 from experiments.linear_double_descent.claims import CLAIMS
 from experiments.linear_double_descent.figures import FIGURES
 from experiments.linear_double_descent.presets import PRESETS
+from experiments.linear_double_descent.solutions import Data, make_gram, solutions
 from phenom_jax.experiment import Experiment, FloatType, Quantity
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
-from phenom_jax.models.ridge import ridge_regression
+from phenom_jax.shared import shared
 from phenom_jax.sizes import Size, draw_columns, exactly
 
 LEAST_RIDGE = 1e-3  # in float32; below, rounding errors of the Gram matrix are a percent of the risk at the threshold
@@ -27,9 +29,10 @@ BY_MODES = ("small_modes", "test_directions")  # ablations that need the singula
 
 @hparams
 class LinearDoubleDescent:
+    # runs are taken in the order of these fields, the last one first: neighbours share inputs, then the factorisation
     seed: int = swept(0, "training inputs, target and noise; other values at one seed share them")
-    noise: float = swept(0.5, "standard deviation σ of the labels' noise", at_least=0)
-    ridge: float = swept(0.0, "λ in |y - Xw|²/n + λ |w|²; 0 is the solution of least norm", at_least=0)
+    samples: Size = size(200, "training samples n")
+    dimension: Size = size(100, "features d that are regressed on")
     signal: float = swept(1.0, "norm of the target β", at_least=0)
     cutoff: float = swept(
         0.3,
@@ -37,8 +40,8 @@ class LinearDoubleDescent:
         at_least=0,
         below=1,
     )
-    dimension: Size = size(100, "features d that are regressed on")
-    samples: Size = size(200, "training samples n")
+    ridge: float = swept(0.0, "λ in |y - Xw|²/n + λ |w|²; 0 is the solution of least norm", at_least=0)
+    noise: float = swept(0.5, "standard deviation σ of the labels' noise", at_least=0)
     coordinates: int = static(100, "of model=weak_features: input coordinates D, of which d are seen", at_least=1)
     model: Literal["isotropic", "weak_features"] = static(
         "isotropic", "whether the target depends on the d features alone, or on D coordinates alike of which d are seen"
@@ -68,15 +71,6 @@ class LinearDoubleDescent:
         return {name: setting for name, setting in idle.items() if setting}
 
 
-class Data(NamedTuple):
-    """A training set, zero outside the active sizes; n samples, d features, D coordinates."""
-
-    features_Nxd: jax.Array
-    labels_N: jax.Array
-    target_d: jax.Array  # β on the features
-    unseen: jax.Array  # |β|² on the coordinates that are not
-
-
 class Measures(NamedTuple):
     excess_risk: Annotated[jax.Array, Quantity("excess test risk")]
     train_error: Annotated[jax.Array, Quantity("train mean squared error")]
@@ -89,13 +83,19 @@ State = Measures  # a solve leaves nothing else behind
 
 def init(hp: LinearDoubleDescent) -> State:
     """Returns what the fit of this run's training set measures."""
-    data = make_data(hp)
     if hp.singular_values or hp.ablation in BY_MODES:
-        return _by_modes(data, hp)
-    weights_d = ridge_regression(
-        data.features_Nxd, data.labels_N, hp.samples.active * hp.ridge, hp.samples, hp.dimension
+        return _by_modes(make_data(hp), hp)
+    solve = shared(
+        lambda hp, _: make_gram(make_data(hp)), lambda hp, gram: solutions(gram, hp.samples.active * hp.ridge)
     )
-    return _measured(data, hp, weights_d, weights_d - data.target_d, jnp.nan)
+    found = solve(_without(hp, "ridge", "noise"), _without(hp, "noise"))
+    noise = 0 if hp.ablation == "residuals" else hp.noise
+    return Measures(
+        excess_risk=found.risk.at(noise) + found.unseen,
+        train_error=found.train.at(noise) / hp.samples.active,
+        squared_norm=found.norm.at(noise),
+        smallest_singular_value=jnp.full((), jnp.nan),
+    )
 
 
 def measure(state: State, hp: LinearDoubleDescent) -> Measures:
@@ -115,16 +115,28 @@ def make_data(hp: LinearDoubleDescent) -> Data:
     inputs_NxD = draw_columns(inputs_key, hp.samples, coordinates, _normal)
     target_D = draw_columns(target_key, coordinates, exactly(1), _normal)[:, 0]
     target_D = hp.signal * target_D / jnp.linalg.norm(target_D)
-    noise_N = hp.noise * draw_columns(noise_key, hp.samples, exactly(1), _normal)[:, 0]
+    noise_N = draw_columns(noise_key, hp.samples, exactly(1), _normal)[:, 0]
     features_Nxd = jnp.where(hp.dimension.mask, inputs_NxD[:, : hp.dimension.padded], 0)
     target_d = jnp.where(hp.dimension.mask, target_D[: hp.dimension.padded], 0)
-    labels_N = features_Nxd @ target_d if hp.ablation == "residuals" else inputs_NxD @ target_D + noise_N
     is_seen_D = jnp.arange(len(target_D)) < hp.dimension.active
-    return Data(features_Nxd, labels_N, target_d, (jnp.where(is_seen_D, 0, target_D) ** 2).sum())
+    return Data(
+        features_Nxd=features_Nxd,
+        clean_N=features_Nxd @ target_d if hp.ablation == "residuals" else inputs_NxD @ target_D,
+        noise_N=noise_N,
+        target_d=target_d,
+        unseen=(jnp.where(is_seen_D, 0, target_D) ** 2).sum(),
+        samples=hp.samples,
+        features=hp.dimension,
+    )
 
 
 def _normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return jax.random.normal(key, shape, jnp.float32).astype(float)
+
+
+def _without(hp: LinearDoubleDescent, *names: str) -> LinearDoubleDescent:
+    """Returns the hyperparameters with these at 0: what they decide is the same for runs that differ in them alone."""
+    return dataclasses.replace(hp, **dict.fromkeys(names, 0.0))
 
 
 def _by_modes(data: Data, hp: LinearDoubleDescent) -> Measures:
@@ -136,23 +148,16 @@ def _by_modes(data: Data, hp: LinearDoubleDescent) -> Measures:
     fitted_K = is_large_K if hp.ablation == "small_modes" else is_mode_K
     penalty = hp.samples.active * hp.ridge
     gains_K = jnp.where(fitted_K, values_K / jnp.where(fitted_K, values_K**2 + penalty, 1), 0)
-    weights_d = (gains_K * (data.labels_N @ left_NxK)) @ right_Kxd
+    labels_N = data.clean_N + (0 if hp.ablation == "residuals" else hp.noise) * data.noise_N
+    weights_d = (gains_K * (labels_N @ left_NxK)) @ right_Kxd
     missed_d = weights_d - data.target_d
     if hp.ablation == "test_directions":
         missed_d = jnp.where(is_large_K, right_Kxd @ missed_d, 0)  # its coordinates along the large modes
-    return _measured(data, hp, weights_d, missed_d, values_K[least - 1] / jnp.sqrt(hp.samples.active))
-
-
-def _measured(
-    data: Data, hp: LinearDoubleDescent, weights_d: jax.Array, missed: jax.Array, smallest: jax.Array | float
-) -> Measures:
-    """Returns the measures of these weights, whose test inputs see `missed` of their distance to the target."""
-    residuals_N = data.labels_N - data.features_Nxd @ weights_d
     return Measures(
-        excess_risk=(missed**2).sum() + data.unseen,
-        train_error=(residuals_N**2).sum() / hp.samples.active,
+        excess_risk=(missed_d**2).sum() + data.unseen,
+        train_error=((labels_N - data.features_Nxd @ weights_d) ** 2).sum() / hp.samples.active,
         squared_norm=(weights_d**2).sum(),
-        smallest_singular_value=jnp.asarray(smallest, weights_d.dtype),
+        smallest_singular_value=values_K[least - 1] / jnp.sqrt(hp.samples.active),
     )
 
 

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from launch.benchmark.comparison import Comparison
 from launch.benchmark.costs import overhead, resume_seconds, start_seconds
+from launch.benchmark.linear import linear_grid
 from launch.benchmark.networks import network_sweep
 from launch.benchmark.perceptron import grokking_mlp
 from launch.benchmark.small import parity_mlp, parity_vmap
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Devices], Iterator[Comparison]]] = {
     "grokking_mlp": grokking_mlp,
     "parity_mlp": parity_mlp,
     "parity_vmap": parity_vmap,
+    "linear_grid": linear_grid,
     "network_sweep": network_sweep,
     "mixed_widths": mixed_widths,
     "many_runs": many_runs,

@@ -24,7 +24,7 @@ import numpy as np
 
 from phenom_jax.engine import processes
 from phenom_jax.engine.devices import memory_budget
-from phenom_jax.engine.program import Layout, Program, hp_shapes, lane_shapes, stack_hps
+from phenom_jax.engine.program import Layout, Program, batches_lapack, lane_shapes, stack_hps
 from phenom_jax.engine.work import Work
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.sweep.plan import MACHINES, Bucket
@@ -33,6 +33,7 @@ CHUNK_SECONDS = 1.0  # between two looks of the host
 PROBE_SECONDS = 0.15
 PROBE_SHARE = 0.05  # of a bucket's expected time, above which no further group size is timed
 WIDEST_GUESS = 256  # lanes of the first group that is timed
+SOLVE_LANES = 64  # and of a solve's, which takes as long as many steps, and may share work with its neighbours
 GAIN = 1.03  # a larger group must be this much faster
 STRIDE = 4
 FULL_GROUP_FLOPS = {"cpu": 3e7, "gpu": 1e10, "tpu": 1e10}  # work of a step that fills one device
@@ -125,21 +126,8 @@ class _Choice:
 
     @functools.cached_property
     def _calls_lapack(self) -> bool:
-        """Whether lanes must go one after the other, since a run calls LAPACK on CPU.
-
-        A batch of such calls is shared out among the threads that it waits on: several at once, as of two devices, can
-        take all threads and wait forever (jaxlib 0.10). One at a time they also stay in cache.
-        """
-        if self.work.devices.platform != "cpu":
-            return False
-        experiment, hp = self.work.experiment, hp_shapes(self.bucket.template)
-
-        def one_run(hp: Any) -> Any:
-            state = experiment.init(hp)
-            stepped = experiment.step(state, hp, jax.random.key(0)) if experiment.step else ()
-            return stepped, experiment.measure(state, hp), experiment.expensive and experiment.expensive(state, hp)
-
-        return "lapack_" in jax.jit(one_run).lower(hp).as_text()
+        """Whether lanes must go one after the other: batches of LAPACK calls may never end. In cache they stay too."""
+        return self.work.devices.platform == "cpu" and batches_lapack(self.work.experiment, self.bucket.template)
 
     @functools.cached_property
     def _lane_bytes(self) -> int:
@@ -190,11 +178,12 @@ class _Choice:
             return self._runs_per_tick_second(probe) if probe else 0.0
 
         full = FULL_GROUP_FLOPS[self.work.devices.platform] / max(self.bucket.step_flops, 1.0)
-        best = max(self._least, min(STRIDE ** round(math.log(max(full, 1.0), STRIDE)), WIDEST_GUESS, most))
+        guess = SOLVE_LANES if self._is_solve else WIDEST_GUESS
+        best = max(self._least, min(STRIDE ** round(math.log(max(full, 1.0), STRIDE)), guess, most))
         while not speed(best) and best > self._least:
             best = max(self._least, best // 2)
         started = time.perf_counter()
-        ticks = self.bucket.run_steps / self.work.experiment.schedule.resolution
+        ticks = self.bucket.run_steps / self.work.experiment.schedule.resolution or len(self.bucket.runs)
         expected = ticks / (speed(best) * self.work.devices.count) if speed(best) else 0.0
         for factor in (STRIDE, 1 / STRIDE, 2, 1 / 2):
             while processes.agreed(time.perf_counter() - started < PROBE_SHARE * expected):

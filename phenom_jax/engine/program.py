@@ -22,6 +22,7 @@ from phenom_jax.experiment import Experiment
 
 EMPTY, LIVE, FINISHED, DONE, DIVERGED = range(5)
 AXIS = "run"
+_MARKED = 1009  # a number of lanes that is found again in a program's text
 
 
 class Layout(NamedTuple):
@@ -185,6 +186,23 @@ def lane_shapes(experiment: Experiment, template: Any, grid: Grid) -> Lane:
 def hp_shapes(template: Any) -> Any:
     """Returns the shapes and dtypes that one run's hyperparameters have inside the program."""
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), stack_hps([template]))
+
+
+def batches_lapack(experiment: Experiment, template: Any) -> bool:
+    """Whether LAPACK would be called on a batch of lanes that go side by side on CPU.
+
+    Such a call shares its batch out among the threads that it waits on: several at once, as of two devices, can take
+    all threads and wait forever (jaxlib 0.10). A call for one lane at a time does not.
+    """
+
+    def one_run(hp: Any) -> Any:
+        state = experiment.init(hp)
+        stepped = experiment.step(state, hp, _step_key(hp, 0)) if experiment.step else ()
+        return stepped, experiment.measure(state, hp), experiment.expensive and experiment.expensive(state, hp)
+
+    lanes = stacked_shapes(hp_shapes(template), _MARKED)
+    text = jax.jit(jax.vmap(one_run)).lower(lanes).as_text()
+    return any("lapack_" in line and f"<{_MARKED}x" in line for line in text.splitlines())
 
 
 def stacked_shapes(shapes: Any, count: int) -> Any:

@@ -10,7 +10,7 @@ python -m launch.deep_double_descent --preset=mnist1d    the published setting, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +46,15 @@ BLOCK = 500  # examples looked at together: their activations stay in cache
 
 PACKAGED = {"mnist1d": lambda: mnist1d(4000, 12000), "digits": digits8, "mnist5000": mnist5000}
 IN_FILES = {"mnist": mnist, "cifar10": cifar10}
+SHAPES = {
+    "mnist1d": (1, 40, 1),
+    "digits": (8, 8, 1),
+    "mnist5000": (28, 28, 1),
+    "mnist": (28, 28, 1),
+    "cifar10": (32, 32, 3),
+}
+CLASSES = 10
+LAYOUT = ("data", "model", "hidden_layers", "width")  # what decides how many parameters a network has
 PLAIN = {"cnn": SmallCNN}
 NORMALISED = {"nakkiran_cnn": FiveLayerCNN, "resnet18": ResNet18}
 
@@ -202,11 +211,11 @@ def load(hp: DeepDoubleDescent) -> Data:
 
 
 def make_model(hp: DeepDoubleDescent) -> Model:
-    data, key = load(hp), jax.random.key(hp.seed)
+    key, shape = jax.random.key(hp.seed), SHAPES[hp.data]
     if hp.model == "mlp":
-        inputs = int(np.prod(data.shape))
-        return MLP(key, inputs=inputs, classes=data.classes, width=hp.width, hidden_layers=hp.hidden_layers)
-    return (PLAIN | NORMALISED)[hp.model](key, shape=data.shape, classes=data.classes, width=hp.width)
+        inputs = int(np.prod(shape))
+        return MLP(key, inputs=inputs, classes=CLASSES, width=hp.width, hidden_layers=hp.hidden_layers)
+    return (PLAIN | NORMALISED)[hp.model](key, shape=shape, classes=CLASSES, width=hp.width)
 
 
 def make_optimizer(hp: DeepDoubleDescent) -> optax.GradientTransformation:
@@ -267,14 +276,17 @@ def _scores(
 
 
 def summarise(results: xr.Dataset) -> xr.Dataset:
-    """Returns the results with when each run first fitted its train set, and with its epochs at each measured step.
+    """Returns the results with each run's parameters, when it first fitted its train set, and its epochs by step.
 
     `fit_step` is the first measured step with at most 1 % train error, NaN where there is none; the true one lies in
     (`fit_after`, `fit_step`].
     """
     fit = first_crossing(results["train_error"].values, results["step"].values, FITTED, "down")
     per_epoch = steps_per_epoch(results["samples"].values, results["batch_size"].values)
+    layouts = list(zip(*(results[name].values.tolist() for name in LAYOUT), strict=True))
+    counts = {layout: _parameters(dict(zip(LAYOUT, layout, strict=True))) for layout in set(layouts)}
     said = {
+        "parameters": ("run", [counts[layout] for layout in layouts], "weights and biases of the network", "1"),
         "fit_step": ("run", fit.step, "first step with 1 % train error", "steps"),
         "fit_after": ("run", fit.after, "measured step before the train set was fitted", "steps"),
         "epochs": (("run", "step"), results["step"].values / per_epoch[:, None], "epochs", "epochs"),
@@ -285,6 +297,11 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
             for name, (dims, values, long, units) in said.items()
         }
     )
+
+
+def _parameters(layout: dict[str, Any]) -> int:
+    """Returns how many weights and biases a network has; nothing is computed and no data are read."""
+    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(make_model, DeepDoubleDescent(**layout))))
 
 
 experiment = Experiment(

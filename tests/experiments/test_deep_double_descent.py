@@ -9,7 +9,9 @@ import pytest
 import xarray as xr
 
 from experiments.deep_double_descent import (
+    CLASSES,
     PRESETS,
+    SHAPES,
     DeepDoubleDescent,
     experiment,
     init,
@@ -102,6 +104,15 @@ def test_every_network_has_a_step_and_measures(model):
     assert metrics.batch_loss.shape == ()
 
 
+def test_shapes_are_those_of_the_data():
+    for name in ("mnist1d", "digits", "mnist5000"):
+        try:
+            data = load(DeepDoubleDescent(data=name))
+        except InvalidValue:  # its package is not installed
+            continue
+        assert data.shape == SHAPES[name] and data.classes == CLASSES
+
+
 def test_what_is_recorded_has_a_name_of_its_own():
     hp = sized(4, 30, 8)
     state, stepped = jax.eval_shape(lambda hp: step(init(hp), hp, jax.random.key(0)), hp)
@@ -112,11 +123,20 @@ def test_what_is_recorded_has_a_name_of_its_own():
 def test_summary_counts_epochs_and_finds_when_train_sets_are_fitted():
     results = xr.Dataset(
         {"train_error": (("run", "step"), [[0.5, np.nan, 0.02, 0.01], [0.5, 0.1, 0.02, 0.02]])},
-        coords={"step": [0, 10, 20, 40], "samples": ("run", [100, 45]), "batch_size": ("run", [10, 10])},
+        coords={
+            "step": [0, 10, 20, 40],
+            "samples": ("run", [100, 45]),
+            "batch_size": ("run", [10, 10]),
+            "data": ("run", ["mnist1d", "digits"]),
+            "model": ("run", ["mlp", "mlp"]),
+            "hidden_layers": ("run", [2, 1]),
+            "width": ("run", [16, 5]),
+        },
     )
     summary = summarise(results)
     np.testing.assert_array_equal(summary["fit_step"], [40, np.nan])
     np.testing.assert_array_equal(summary["fit_after"], [20, np.nan])
+    np.testing.assert_array_equal(summary["parameters"], [41 * 16 + 17 * 16 + 17 * 10, 65 * 5 + 6 * 10])
     np.testing.assert_array_equal(summary["epochs"], [[0, 1, 2, 4], [0, 2, 4, 8]])
 
 

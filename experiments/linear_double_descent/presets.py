@@ -37,8 +37,8 @@ PRESETS = {
     ),
     "weak_features": Preset(
         help="Belkin, Hsu, Xu 2020: the target depends on 100 coordinates of which up to all are seen, 40 samples, "
-        "1000 seeds, a quarter of a minute on two cores. Run to its end: the risk with all features is 0.614 times that at "
-        "the first minimum.",
+        "1000 seeds, a quarter of a minute on two cores. Run to its end: the risk with all features is 0.614 times "
+        "that at the first minimum.",
         flags={
             "model": "weak_features",
             "coordinates": "100",

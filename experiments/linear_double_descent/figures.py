@@ -13,9 +13,28 @@ from phenom_jax.results.profile import Mark, profile
 from phenom_jax.results.tables import final_values
 
 PLAIN = {"ridge": min, "noise": max, "ablation": lambda values: "none" if "none" in values else values[0]}
-THRESHOLD = [Mark(lambda runs: _only(runs, "samples"), "features = samples")]
-SAMPLE_THRESHOLD = [Mark(lambda runs: _only(runs, "dimension"), "samples = features")]
+MARKS = {
+    "dimension": [Mark(lambda runs: _only(runs, "samples"), "features = samples")],
+    "samples": [Mark(lambda runs: _only(runs, "dimension"), "samples = features")],
+}
 _SOLVED = 60  # sizes at which a ridge's exact curve is computed; between them it is a straight line in log-log
+
+
+def _against_exact(results: xr.Dataset, x: str, name: str, scale: Scale, colour: str = "ridge"):
+    """Returns the mean of one measure over `x` with its exact value, a panel per noise."""
+    return profile(
+        results,
+        x,
+        {name: "-"},
+        scale,
+        colour=colour,
+        panel="noise",
+        at=PLAIN,
+        exact=_exact(name, x),
+        exact_label="exact mean",
+        centre="mean",
+        marks=MARKS[x],
+    )
 
 
 def _exact(name: str, x: str):
@@ -55,75 +74,29 @@ FIGURES = (
         "Mean excess test risk |w - β|² over the number of features, a panel per noise, a colour per ridge. Dashed: "
         "the exact mean over training sets; without ridge it is infinite within one of the threshold, and within three "
         "the mean of however many training sets is that of the few worst.",
-        lambda results: profile(
-            results,
-            "dimension",
-            {"excess_risk": "-"},
-            _risk_scale(results),
-            colour="ridge",
-            panel="noise",
-            at=PLAIN,
-            exact=_exact("excess_risk", "dimension"),
-            exact_label="exact mean",
-            centre="mean",
-            marks=THRESHOLD,
-        ),
+        lambda results: _against_exact(results, "dimension", "excess_risk", _risk_scale(results)),
     ),
     Figure(
         "samples",
         "More data hurts",
         "The same risk over the number of samples at a fixed number of features: just below the threshold more samples "
         "make it worse.",
-        lambda results: profile(
-            results,
-            "samples",
-            {"excess_risk": "-"},
-            _risk_scale(results),
-            colour="ridge",
-            panel="noise",
-            at=PLAIN,
-            exact=_exact("excess_risk", "samples"),
-            exact_label="exact mean",
-            centre="mean",
-            marks=SAMPLE_THRESHOLD,
-        ),
+        lambda results: _against_exact(results, "samples", "excess_risk", _risk_scale(results)),
     ),
     Figure(
         "train_error",
         "Train error",
         "Mean squared error on the training set. Without ridge it ends at the threshold, beyond which every training "
         "set is fitted.",
-        lambda results: profile(
-            results,
-            "dimension",
-            {"train_error": "-"},
-            Scale("train mean squared error", log=True, limits=(1e-7, None)),
-            colour="ridge",
-            panel="noise",
-            at=PLAIN,
-            exact=_exact("train_error", "dimension"),
-            exact_label="exact mean",
-            centre="mean",
-            marks=THRESHOLD,
+        lambda results: _against_exact(
+            results, "dimension", "train_error", Scale("train mean squared error", log=True, limits=(1e-7, None))
         ),
     ),
     Figure(
         "norm",
         "Norm of the weights",
         "The squared norm of the weights peaks where the risk does: noise in weak directions takes large weights.",
-        lambda results: profile(
-            results,
-            "dimension",
-            {"squared_norm": "-"},
-            Scale("|w|²", log=True),
-            colour="ridge",
-            panel="noise",
-            at=PLAIN,
-            exact=_exact("squared_norm", "dimension"),
-            exact_label="exact mean",
-            centre="mean",
-            marks=THRESHOLD,
-        ),
+        lambda results: _against_exact(results, "dimension", "squared_norm", Scale("|w|²", log=True)),
     ),
     Figure(
         "map",
@@ -165,7 +138,7 @@ FIGURES = (
             at=PLAIN,
             exact=lambda runs, fine: np.abs(1 - np.sqrt(fine / _only(runs, "samples"))),
             exact_label="edge of the Marchenko-Pastur law",
-            marks=THRESHOLD,
+            marks=MARKS["dimension"],
         ),
     ),
 )
@@ -174,16 +147,4 @@ FIGURES = (
 def _over_ablations(results: xr.Dataset):
     if len(np.unique(results["ablation"].values)) < 2:
         return None
-    return profile(
-        results,
-        "dimension",
-        {"excess_risk": "-"},
-        _risk_scale(results),
-        colour="ablation",
-        panel="noise",
-        at=PLAIN,
-        exact=_exact("excess_risk", "dimension"),
-        exact_label="exact mean",
-        centre="mean",
-        marks=THRESHOLD,
-    )
+    return _against_exact(results, "dimension", "excess_risk", _risk_scale(results), colour="ablation")

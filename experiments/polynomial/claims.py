@@ -92,13 +92,7 @@ def sum_is_error(results: xr.Dataset) -> Decision:
             distances.append((errors.mean() - expected) / noise)
     if not distances:
         return Decision("undecided", f"no cell has {LEAST_SEEDS} datasets")
-    within = np.abs(distances) <= ERRORS
-    return Decision(
-        "holds" if within.all() else "fails",
-        f"{within.sum()} of {len(within)} cells within 4 standard errors; the largest distance is "
-        f"{np.abs(distances).max():.2g}, {np.sqrt(np.mean(np.square(distances))):.2g} in root mean square",
-        {"within": within.sum(), "cells": len(within), "worst": np.abs(distances).max()},
-    )
+    return _within(distances, f"{np.sqrt(np.mean(np.square(distances))):.2g} in root mean square")
 
 
 def agrees_with_exact(results: xr.Dataset) -> Decision:
@@ -113,13 +107,7 @@ def agrees_with_exact(results: xr.Dataset) -> Decision:
             variances.append(decompose(predictions(cell), str(cell["curve"].values[0])).variance / parts.variance)
     if not distances:
         return Decision("undecided", f"no cell with noise has {LEAST_SEEDS} datasets on the grid")
-    within = np.abs(distances) <= ERRORS
-    return Decision(
-        "holds" if within.all() else "fails",
-        f"{within.sum()} of {len(within)} cells within 4 standard errors of bias² + variance, the largest distance is "
-        f"{np.abs(distances).max():.2g}; estimated over exact variance {min(variances):.3g} to {max(variances):.3g}",
-        {"within": within.sum(), "cells": len(within), "worst": np.abs(distances).max()},
-    )
+    return _within(distances, f"estimated over exact variance {min(variances):.3g} to {max(variances):.3g}")
 
 
 def peak_at_interpolation(results: xr.Dataset) -> Decision:
@@ -166,6 +154,16 @@ def second_descent(results: xr.Dataset) -> Decision:
         "lowest median beyond p = n over lowest before: "
         + "; ".join(f"{name} {interval}" for name, interval in found.items()),
         {f"ratio_{index}": interval.estimate for index, interval in enumerate(found.values())},
+    )
+
+
+def _within(distances: list[float], more: str) -> Decision:
+    """Returns whether all cells lie within 4 standard errors; `more` is added to the statistic."""
+    within, worst = np.abs(distances) <= ERRORS, np.abs(distances).max()
+    return Decision(
+        "holds" if within.all() else "fails",
+        f"{within.sum()} of {len(within)} cells within 4 standard errors, the largest distance is {worst:.2g}; {more}",
+        {"within": within.sum(), "cells": len(within), "worst": worst},
     )
 
 

@@ -122,7 +122,7 @@ class _Choice:
     @property
     def _least(self) -> int:
         """Lanes of the narrowest group: no program has fewer than two lanes in all."""
-        return 2 if self.work.devices.count == 1 and not self._calls_lapack else 1
+        return 2 if self.work.devices.count == 1 else 1
 
     @functools.cached_property
     def _calls_lapack(self) -> bool:
@@ -168,7 +168,7 @@ class _Choice:
 
     def _climb(self) -> Probe:
         """Returns the probe of the fastest group size, walking from a first guess in long, then short strides."""
-        most = self.most_lanes()
+        least, most = (1, 1) if self._calls_lapack else (self._least, self.most_lanes())
         probes: dict[int, Probe | None] = {}
 
         def speed(lanes: int) -> float:
@@ -179,15 +179,15 @@ class _Choice:
 
         full = FULL_GROUP_FLOPS[self.work.devices.platform] / max(self.bucket.step_flops, 1.0)
         guess = SOLVE_LANES if self._is_solve else WIDEST_GUESS
-        best = max(self._least, min(STRIDE ** round(math.log(max(full, 1.0), STRIDE)), guess, most))
-        while not speed(best) and best > self._least:
-            best = max(self._least, best // 2)
+        best = max(least, min(STRIDE ** round(math.log(max(full, 1.0), STRIDE)), guess, most))
+        while not speed(best) and best > least:
+            best = max(least, best // 2)
         started = time.perf_counter()
         ticks = self.bucket.run_steps / self.work.experiment.schedule.resolution or len(self.bucket.runs)
         expected = ticks / (speed(best) * self.work.devices.count) if speed(best) else 0.0
         for factor in (STRIDE, 1 / STRIDE, 2, 1 / 2):
             while processes.agreed(time.perf_counter() - started < PROBE_SHARE * expected):
-                next_size = max(self._least, min(int(best * factor), most))
+                next_size = max(least, min(int(best * factor), most))
                 if speed(next_size) <= GAIN * speed(best):
                     break
                 best = next_size
@@ -214,7 +214,7 @@ class _Choice:
                 f"lanes: one run takes {self._lane_bytes / 2**20:.0f} MiB and its step as much, a device has room for "
                 f"{budget / 2**20:.0f} MiB: lower --points, --kept_points or the sizes"
             )
-        return 1 if self._calls_lapack else max(self._least, min(self._per_device, fit))
+        return max(self._least, min(self._per_device, fit))
 
     def _probe(self, lanes: int) -> Probe:
         """Times the bucket's own program with groups of `lanes`, all devices at once; a solve's tick is all of it."""

@@ -22,16 +22,19 @@ ONE_RUN = {10: 0.69, 50: 22.0, 80: 373.0, 100: 174.0, 2000: 1.2e5}
 
 def risk_over_features(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns the excess risk over N with its limit, a panel per activation, a colour per ridge."""
+    runs = _on(results, "sphere")
+    if not _is_curve(runs):
+        return None
     return profile(
-        _on(results, "sphere"),
+        runs,
         "features",
         {"excess_risk": "-"},
         Scale("excess risk", log=True, limits=(0.1, 300)),
         colour="ridge",
         panel="activation",
-        exact=lambda runs, counts: limit(runs, features=counts),
+        exact=lambda chosen, counts: limit(chosen, features=counts),
         exact_label="limit (Mei, Montanari)",
-        marks=(Mark(lambda runs: float(runs["samples"].values[0]), "N = n"),),
+        marks=(Mark(lambda chosen: float(chosen["samples"].values[0]), "N = n"),),
         log_x=True,
         centre="median",
     )
@@ -58,14 +61,17 @@ def risk_over_samples(results: xr.Dataset) -> matplotlib.figure.Figure | None:
 
 def train_and_norm(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns the train error and the weight norm over N."""
+    runs = _on(results, "sphere")
+    if not _is_curve(runs):
+        return None
     return profile(
-        _on(results, "sphere"),
+        runs,
         "features",
         {"train_error": "--", "weight_norm": "-"},
         Scale("train error, weight norm", log=True, limits=(1e-4, None)),
         colour="ridge",
         panel="activation",
-        marks=(Mark(lambda runs: float(runs["samples"].values[0]), "N = n"),),
+        marks=(Mark(lambda chosen: float(chosen["samples"].values[0]), "N = n"),),
         log_x=True,
     )
 
@@ -104,7 +110,7 @@ def line_beside_sphere(results: xr.Dataset) -> matplotlib.figure.Figure | None:
         Scale("error", log=True, limits=(1e-3, None)),
         panel="inputs",
         colour="frequency",
-        marks=(Mark(lambda runs: float(runs["samples"].values[0]), "N = n"),),
+        marks=(Mark(lambda chosen: float(chosen["samples"].values[0]), "N = n"),),
         log_x=True,
     )
 
@@ -173,6 +179,12 @@ def _short(value: float) -> str:
         if value < 1e4
         else f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
     )
+
+
+def _is_curve(runs: xr.Dataset) -> bool:
+    """Whether some n was run with three N or more: a line through two of them would pass below the peak."""
+    samples, features = runs["samples"].values, runs["features"].values
+    return any(len(np.unique(features[samples == count])) >= 3 for count in np.unique(samples))
 
 
 def _on(results: xr.Dataset, inputs: str) -> xr.Dataset:

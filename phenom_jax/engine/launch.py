@@ -144,7 +144,8 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
         if outcome.interrupted or outcome.unwritten:
             _say_how_it_stopped(outcome, typed)
             return UNWRITTEN if outcome.unwritten else SOME_FAILED if stop.failure else INTERRUPTED
-        processes.on_first(lambda: _show(experiment, command, directory, console))
+        with leaving_at_once(INTERRUPTED, f"all is kept; to resume: {_without_rerun(typed)}"):
+            processes.on_first(lambda: _show(experiment, command, directory, console))
     return SOME_FAILED if outcome.counts.keys() & {"failed", "waiting", "running"} else 0
 
 

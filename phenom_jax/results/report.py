@@ -64,7 +64,7 @@ def write_report(directory: str | os.PathLike[str], experiment: Experiment) -> R
     drawn = [_draw(figure, results) for figure in experiment.figures]
     write_runs(directory / "runs.csv", results)
     write_claims(directory / "claims.json", experiment.claims, decisions)
-    _write_figures(directory / "figures", drawn)
+    _write_figures(directory / "figures", experiment.figures, drawn)
     path = directory / "report.html"
     write_whole(path, _page(experiment, results, decisions, drawn, config))
     return Report(path, results, decisions)
@@ -97,11 +97,15 @@ def _draw(figure: Figure, results: xr.Dataset) -> _Drawn | None:
         return _Drawn(figure, b"", problem=f"{type(error).__name__}: {error}")
 
 
-def _write_figures(folder: Path, drawn: Sequence[_Drawn | None]) -> None:
+def _write_figures(folder: Path, figures: Sequence[Figure], drawn: Sequence[_Drawn | None]) -> None:
+    """Writes what was drawn, and removes what an earlier report drew of figures that these results do not have."""
     folder.mkdir(exist_ok=True)
-    for item in drawn:
+    for figure, item in zip(figures, drawn, strict=True):
+        path = folder / f"{figure.name}.{figure.format}"
         if item is not None and item.image:
-            write_whole(folder / f"{item.figure.name}.{item.figure.format}", item.image)
+            write_whole(path, item.image)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _page(

@@ -112,6 +112,14 @@ def test_files_beside_the_report(tmp_path):
     assert not list(tmp_path.rglob("*.new"))
 
 
+def test_figures_that_these_results_do_not_have_go(tmp_path):
+    (tmp_path / "figures").mkdir()
+    for name in ("nothing.png", "broken.png", "mine.png"):
+        (tmp_path / "figures" / name).write_bytes(b"of an earlier report")
+    write_report(directory(tmp_path), EXPERIMENT)
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["accuracy.png", "mine.png", "phases.svg"]
+
+
 def test_report_of_a_sweep_that_still_runs(tmp_path):
     def statuses(row, status):
         return {0: "diverged", 1: "running"}.get(row, "waiting" if row < 12 else status)

@@ -13,6 +13,7 @@ import xarray as xr
 from phenom_jax.hparams import Value, fields
 from phenom_jax.results.claims import Claim
 from phenom_jax.results.figures import Figure
+from phenom_jax.sizes import Size
 
 State = Any  # the experiment's own NamedTuple, a pytree
 Metrics = Any  # a NamedTuple of scalars or small arrays
@@ -47,6 +48,26 @@ class Schedule:
 
 
 @dataclasses.dataclass(frozen=True)
+class Landscape:
+    """The train loss as a function of the weights, for measures that look around a kept state. Pure, of one run.
+
+    The loss is the mean of `losses(outputs(weights, examples, hp), examples, hp)` over the active examples.
+
+    Attributes:
+      examples: `(hp) -> examples`, the train examples drawn anew from the hyperparameters: a pytree of arrays with
+        leading axis `count(hp).padded`.
+      count: `(hp) -> Size`, how many there are.
+      outputs: `(weights, examples, hp) -> float[B, ...]`; weights are what `keep` returns, examples any B of them.
+      losses: `(outputs, examples, hp) -> float[B]`.
+    """
+
+    examples: Callable[[Any], Any]
+    count: Callable[[Any], Size]
+    outputs: Callable[[Any, Any, Any], jax.Array]
+    losses: Callable[[jax.Array, Any, Any], jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """One phenomenon. Every function is pure and sees one run: no run axis, no flags, no files.
 
@@ -61,6 +82,7 @@ class Experiment:
       done: `(measured metrics) -> bool[]`; True ends the run before its last step.
       keep: `(state) -> pytree` saved at the kept steps for later analysis.
       check_precision: `(hp, float_type)`, raises InvalidValue for a run that these floats cannot compute.
+      landscape: of the train loss around what `keep` returns, where the experiment has one.
       summarise: `(results) -> results` with per-run variables added (a memorisation step, say).
       presets: by name; `""` is what no `--preset` runs.
     """
@@ -73,6 +95,7 @@ class Experiment:
     expensive: Callable[[State, Any], Metrics] | None = None
     done: Callable[[Metrics], jax.Array] | None = None
     keep: Callable[[State], Any] | None = None
+    landscape: Landscape | None = None
     summarise: Callable[[xr.Dataset], xr.Dataset] = lambda results: results
     presets: Mapping[str, Preset] = dataclasses.field(default_factory=dict)
     figures: tuple[Figure, ...] = ()

@@ -19,7 +19,7 @@ import xarray as xr
 from experiments.grokking.claims import CLAIMS
 from experiments.grokking.figures import FIGURES
 from experiments.grokking.presets import PRESETS
-from phenom_jax.experiment import Experiment, Quantity, Schedule
+from phenom_jax.experiment import Experiment, Landscape, Quantity, Schedule
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
 from phenom_jax.measures.accuracy import correct, cross_entropy, mean_over, softmax_collapse
 from phenom_jax.measures.fourier import excluded_loss, gini, key_frequencies, restricted_loss, spectrum
@@ -102,6 +102,11 @@ class State(NamedTuple):
     data: Split
 
 
+class Examples(NamedTuple):
+    pairs_Nx2: jax.Array
+    labels_N: jax.Array
+
+
 class StepMetrics(NamedTuple):
     batch_loss: Annotated[jax.Array, Quantity("cross-entropy of the step's examples", "nat")]
     gradient_norm: Annotated[jax.Array, Quantity("norm of the gradient")]
@@ -128,15 +133,8 @@ class FourierMeasures(NamedTuple):
 
 def init(hp: Grokking) -> State:
     """Returns the initial weights, drawn from the seed, and the data, drawn from the split seed."""
-    questions = table(hp.operation, hp.modulus)
     model = make_model(hp)
-    split_seed = jnp.where(hp.split_seed < 0, hp.seed, hp.split_seed)
-    data_key = jax.random.fold_in(jax.random.key(split_seed), DATA_STREAM)
-    return State(
-        model=model,
-        optimizer=start(make_optimizer(hp), model),
-        data=split(data_key, questions, hp.train_fraction, hp.label_noise),
-    )
+    return State(model=model, optimizer=start(make_optimizer(hp), model), data=make_data(hp))
 
 
 def step(state: State, hp: Grokking, key: jax.Array) -> tuple[State, StepMetrics]:
@@ -199,6 +197,12 @@ def make_model(hp: Grokking) -> Model:
     return PERCEPTRONS[hp.model](key, **task, **units, hidden_layers=hp.hidden_layers, biases=hp.biases)
 
 
+def make_data(hp: Grokking) -> Split:
+    split_seed = jnp.where(hp.split_seed < 0, hp.seed, hp.split_seed)
+    data_key = jax.random.fold_in(jax.random.key(split_seed), DATA_STREAM)
+    return split(data_key, table(hp.operation, hp.modulus), hp.train_fraction, hp.label_noise)
+
+
 def make_optimizer(hp: Grokking) -> optax.GradientTransformation:
     descent = OPTIMIZERS[hp.optimizer](
         hp.learning_rate,
@@ -218,6 +222,11 @@ def _batch_loss(model: Model, data: Split, hp: Grokking, key: jax.Array) -> jax.
         return masked_mean(cross_entropy(model(data.train_Nx2), data.train_labels_N), hp.train_fraction)
     chosen_B = jax.random.randint(key, (hp.batch_size.padded,), 0, hp.train_fraction.active)
     return masked_mean(cross_entropy(model(data.train_Nx2[chosen_B]), data.train_labels_N[chosen_B]), hp.batch_size)
+
+
+def train_examples(hp: Grokking) -> Examples:
+    data = make_data(hp)
+    return Examples(data.train_Nx2, data.train_labels_N)
 
 
 def summarise(results: xr.Dataset) -> xr.Dataset:
@@ -261,6 +270,12 @@ experiment = Experiment(
     expensive=expensive,
     done=done,
     keep=lambda state: state.model,
+    landscape=Landscape(
+        examples=train_examples,
+        count=lambda hp: hp.train_fraction,
+        outputs=lambda model, examples, hp: model(examples.pairs_Nx2),
+        losses=lambda logits_BxC, examples, hp: cross_entropy(logits_BxC, examples.labels_N),
+    ),
     summarise=summarise,
     presets=PRESETS,
     figures=FIGURES,

@@ -1,7 +1,8 @@
-"""Deep linear networks: a product of matrices, whose function is linear and whose learning is not."""
+"""Deep linear networks, a product of matrices whose learning is not linear, and the same with ReLUs in between."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import jax
@@ -42,13 +43,47 @@ class DeepLinear(nnx.Module):
 
     def __call__(self, x_NxI: jax.Array) -> jax.Array:
         """Returns float[N, outputs] of float[N, inputs]."""
-        for weight in self.weights:
-            x_NxI = x_NxI @ weight[...].T
-        return x_NxI
+        return x_NxI @ self.product().T
+
+    def activate(self, sums_NxU: jax.Array) -> jax.Array:
+        """Returns what a hidden layer hands on."""
+        return sums_NxU
+
+    def signals(self, x_NxI: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
+        """Returns, of every layer, its inputs float[N, fan_in] and how each output depends on its sums of that example.
+
+        The latter is float[N, outputs, units], the identity for the last layer.
+        """
+        *hidden, last = self.weights
+        inputs, gains = [x_NxI], []
+        for weight in hidden:
+            sums_NxU = inputs[-1] @ weight[...].T
+            activated_NxU, gain_NxU = jax.jvp(self.activate, (sums_NxU,), (jnp.ones_like(sums_NxU),))
+            inputs.append(activated_NxU)
+            gains.append(gain_NxU)
+        outputs = last.shape[0]
+        slopes = [jnp.broadcast_to(jnp.eye(outputs, dtype=x_NxI.dtype), (len(x_NxI), outputs, outputs))]
+        for weight, gain_NxU in zip(self.weights[:0:-1], reversed(gains), strict=True):
+            slopes.append(slopes[-1] @ weight[...] * gain_NxU[:, None, :])
+        return list(zip(inputs, reversed(slopes), strict=True))
 
     def product(self) -> jax.Array:
-        """Returns W_L ... W_1, float[outputs, inputs]."""
-        whole: jax.Array = self.weights[0][...]
-        for weight in self.weights[1:]:
-            whole = jnp.matmul(weight[...], whole)
-        return whole
+        """Returns W_L ... W_1, float[outputs, inputs], multiplied from the narrower end."""
+        weights = [weight[...] for weight in self.weights]
+        if weights[-1].shape[0] < weights[0].shape[1]:
+            return functools.reduce(jnp.matmul, reversed(weights))
+        return functools.reduce(lambda whole, weight: weight @ whole, weights)
+
+
+class DeepReLU(DeepLinear):
+    """x -> W_L relu(W_{L-1} ... relu(W_1 x)), otherwise as `DeepLinear`; its product says nothing of it."""
+
+    def __call__(self, x_NxI: jax.Array) -> jax.Array:
+        """Returns float[N, outputs] of float[N, inputs]."""
+        *hidden, last = self.weights
+        for weight in hidden:
+            x_NxI = self.activate(x_NxI @ weight[...].T)
+        return x_NxI @ last[...].T
+
+    def activate(self, sums_NxU: jax.Array) -> jax.Array:
+        return jax.nn.relu(sums_NxU)

@@ -1,4 +1,4 @@
-"""What the models are made of: activations with f(0) = 0 and linear layers with padded weights."""
+"""What the models are made of: activations with f(0) = 0, linear layers and norms with padded weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from phenom_jax.sizes import Size, draw_columns
+from phenom_jax.sizes import Size, draw_columns, exactly
 
 Activation = Literal["relu", "gelu", "quadratic"]
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -46,6 +46,29 @@ class Dense(nnx.Module):
     def shift(self, y_NxU: jax.Array) -> jax.Array:
         """Returns the outputs with the bias added, if there is one."""
         return y_NxU if self.bias is None else y_NxU + self.bias[None, :]
+
+
+class LayerNorm(nnx.Module):
+    """Zero mean and unit variance over the active part of the last axis, then a learned gain and offset.
+
+    Args:
+      dimensions: of the last axis.
+    """
+
+    def __init__(self, dimensions: Size):
+        self.gain = nnx.Param(jnp.where(dimensions.mask, 1.0, 0.0))
+        self.offset = nnx.Param(jnp.zeros(dimensions.padded))
+
+    def __call__(self, x_NxD: jax.Array, dimensions: Size | None = None) -> jax.Array:
+        """Returns float[..., D]; `dimensions` where not all of D are active, of which the others must be zero."""
+        size = exactly(x_NxD.shape[-1]) if dimensions is None else dimensions
+        around = [1] * (x_NxD.ndim - 1)
+        centred_NxD = x_NxD - x_NxD.sum(-1, keepdims=True) / size.active
+        if dimensions is not None:
+            centred_NxD = jnp.where(size.mask.reshape(*around, -1), centred_NxD, 0.0)
+        variance_Nx1 = jnp.square(centred_NxD).sum(-1, keepdims=True) / size.active
+        scaled_NxD = centred_NxD * jax.lax.rsqrt(variance_Nx1 + 1e-5)
+        return scaled_NxD * self.gain[...].reshape(*around, -1) + self.offset[...].reshape(*around, -1)
 
 
 def gaussian(key: jax.Array, rows: Size, columns: Size, deviation: float | jax.Array) -> nnx.Param:

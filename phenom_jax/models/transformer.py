@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from phenom_jax.models.layers import ACTIVATIONS, Activation, Dense, gaussian
+from phenom_jax.models.layers import ACTIVATIONS, Activation, Dense, LayerNorm, gaussian
 from phenom_jax.sizes import Size, exactly
 
 Operands = Literal["", "a", "b", "ab"]
@@ -170,7 +170,7 @@ class DecoderLayer(nnx.Module):
         )
         self.into = Dense(next(keys), stream, width, scale=scale)
         self.out_of = Dense(next(keys), width, stream, scale=scale)
-        self.norms = nnx.List([LayerNorm(d_model), LayerNorm(d_model)])
+        self.norms = nnx.List([LayerNorm(stream), LayerNorm(stream)])
 
     def __call__(self, context: Sequence[Rows], pairs_Nx2: jax.Array) -> Rows:
         """Returns the last position's new values; it sees every position of `context`, itself included."""
@@ -183,19 +183,6 @@ class DecoderLayer(nnx.Module):
         attended = self.norms[0](spread(context[-1], mixed.of, pairs_Nx2) + self.output(mixed.values))
         hidden = ACTIVATIONS[self.activation](self.into(attended))
         return Rows(self.norms[1](attended + self.out_of(hidden)), mixed.of)
-
-
-class LayerNorm(nnx.Module):
-    """Zero mean and unit variance over the last axis, then a learned gain and offset."""
-
-    def __init__(self, dimensions: int):
-        self.gain = nnx.Param(jnp.ones(dimensions))
-        self.offset = nnx.Param(jnp.zeros(dimensions))
-
-    def __call__(self, x_NxD: jax.Array) -> jax.Array:
-        centred_NxD = x_NxD - x_NxD.mean(-1, keepdims=True)
-        variance_Nx1 = jnp.square(centred_NxD).mean(-1, keepdims=True)
-        return centred_NxD * jax.lax.rsqrt(variance_Nx1 + 1e-5) * self.gain[None, :] + self.offset[None, :]
 
 
 class Rows(NamedTuple):

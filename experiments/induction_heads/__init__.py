@@ -1,0 +1,195 @@
+"""Induction heads: attention that looks for what followed last time forms at once (Olsson et al. 2022).
+
+A two-layer attention-only transformer learns to recall pairs it has just read. Its loss rests on a plateau, then falls
+within a few hundred steps, while one head comes to attend to what followed earlier occurrences of the present token.
+
+python -m launch.induction_heads
+python -m launch.induction_heads --preset=markov
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+
+from experiments.induction_heads.layout import check, draw, layout, positions, started, vocabulary
+from phenom_jax.experiment import Experiment, Quantity, Schedule
+from phenom_jax.hparams import hparams, size, static, swept
+from phenom_jax.measures.accuracy import correct, cross_entropy
+from phenom_jax.measures.attention import copying, in_context, prefix_matching, previous_token
+from phenom_jax.models.attention import Block, Decoder, Positions
+from phenom_jax.optim import adam, advance, start
+from phenom_jax.sizes import Size, exactly, masked_mean
+from phenom_jax.tasks.sequences import repeated
+from phenom_jax.theory.in_context import bigram, divergence, unigram
+
+EVALUATION, PROBE = 0xE7A1, 0x9806E  # keys of the sequences on which every run is measured
+EVALUATED, PROBED = 128, 4  # how many of them
+
+
+@hparams
+class InductionHeads:
+    seed: int = swept(0, "initial weights and training sequences")
+    steps: int = swept(1500, "optimiser steps, each on fresh sequences", at_least=0)
+    learning_rate: float = swept(1e-3, "Adam's step size", above=0)
+    width: Size = size(32, "dimensions of the residual stream, which the heads share")
+    batch_size: Size = size(32, "sequences of a step")
+    task: Literal["recall", "repeated", "markov"] = static(
+        "recall", "pairs of key and value given twice, a block of random tokens repeated, or Markov chains"
+    )
+    length: int = static(32, "tokens of a sequence", at_least=4)
+    symbols: int = static(8, "different tokens; in recall keys, and as many values", at_least=2)
+    repeats: int = static(2, "how often a block is given with task=repeated", at_least=2)
+    layers: int = static(2, "of attention", at_least=1)
+    heads: int = static(1, "in each layer", at_least=1)
+    positions: Positions = static("relative", "a bias of attention for each distance, or a learned vector per position")
+    smeared: bool = static(False, "whether keys mix with those of the token before, by a learned share")
+    block: Block = static("attention", "what a layer is: attention alone, or with LayerNorm and an MLP")
+    start_token: bool = static(False, "whether sequences begin with a start token, as the probe always does")
+    probe_block: int = static(25, "random tokens of the probe of prefix matching", at_least=2)
+    probe_repeats: int = static(4, "how often the probe repeats them", at_least=2)
+
+    def check(self) -> None:
+        """Raises InvalidValue for sequences that cannot be laid out, and heads that do not share the width."""
+        check(self)
+
+    def unused(self) -> dict[str, str]:
+        """Returns the fields that have no effect on this run, each with the setting that makes it so."""
+        return {} if self.task == "repeated" else {"repeats": f"task={self.task}"}
+
+
+class State(NamedTuple):
+    model: Decoder
+    optimizer: optax.OptState
+
+
+class StepMetrics(NamedTuple):
+    batch_loss: Annotated[jax.Array, Quantity("cross-entropy of the step's sequences", "nat")]
+    batch_gradient_norm: Annotated[jax.Array, Quantity("norm of the step's gradient")]
+
+
+class Measures(NamedTuple):
+    """On the same sequences for every run; a score without `head_` is the largest over all heads."""
+
+    loss: Annotated[jax.Array, Quantity("loss where the context tells the answer", "nat")]
+    accuracy: Annotated[jax.Array, Quantity("accuracy where the context tells the answer")]
+    in_context: Annotated[jax.Array, Quantity("late loss less early loss, NaN in recall", "nat")]
+    unigram_divergence: Annotated[jax.Array, Quantity("KL divergence from the unigram predictor", "nat")]
+    bigram_divergence: Annotated[jax.Array, Quantity("KL divergence from the bigram predictor", "nat")]
+    gradient_norm: Annotated[jax.Array, Quantity("norm of the gradient of the mean loss")]
+    prefix_matching: Annotated[jax.Array, Quantity("prefix matching on the task's sequences")]
+    probe_matching: Annotated[jax.Array, Quantity("prefix matching on repeated random tokens")]
+    previous_token: Annotated[jax.Array, Quantity("attention to the previous token")]
+    head_prefix_matching: Annotated[jax.Array, Quantity("prefix matching of each head", dims=("layer", "head"))]
+    head_previous_token: Annotated[jax.Array, Quantity("previous-token attention of each head", dims=("layer", "head"))]
+    head_copying: Annotated[jax.Array, Quantity("copying of each head", dims=("layer", "head"))]
+
+
+def init(hp: InductionHeads) -> State:
+    """Returns the initial weights."""
+    model = Decoder(
+        jax.random.key(hp.seed),
+        tokens=vocabulary(hp),
+        length=positions(hp),
+        width=hp.width,
+        layers=hp.layers,
+        heads=hp.heads,
+        positions=hp.positions,
+        smeared=hp.smeared,
+        block=hp.block,
+    )
+    return State(model, start(make_optimizer(hp), model))
+
+
+def step(state: State, hp: InductionHeads, key: jax.Array) -> tuple[State, StepMetrics]:
+    """Returns the state after one step of Adam on fresh sequences."""
+    tokens_BxL = draw(key, hp.batch_size.padded, hp)
+    loss, gradients = jax.value_and_grad(mean_loss)(state.model, tokens_BxL, hp.batch_size, hp)
+    model, optimizer = advance(make_optimizer(hp), gradients, state.optimizer, state.model)
+    return State(model, optimizer), StepMetrics(loss, optax.tree.norm(gradients))
+
+
+def measure(state: State, hp: InductionHeads) -> Measures:
+    """Returns the losses on fixed sequences of the task, and what the heads attend to there and on the probe."""
+    task, model = layout(hp), state.model
+    tokens_NxL = draw(jax.random.key(EVALUATION), EVALUATED, hp)
+    seen = model(tokens_NxL, hp.width)
+    told_L = np.isin(np.arange(positions(hp)), task.told)
+    told_logits_NxRxT, answers_NxR = seen.logits_NxQxT[:, task.told], tokens_NxL[:, task.told + 1]
+    asked_losses_NxQ = losses(seen.logits_NxQxT[:, task.asked], tokens_NxL[:, task.asked + 1])
+    by_head_LxH = jnp.stack([prefix_matching(pattern, tokens_NxL, told_L) for pattern in seen.patterns])
+    previous_LxH = jnp.stack([previous_token(pattern) for pattern in seen.patterns])
+    nan = jnp.full((), jnp.nan)
+    to_unigram, to_bigram = baselines(seen.logits_NxQxT, tokens_NxL, hp) if hp.task == "markov" else (nan, nan)
+    return Measures(
+        loss=losses(told_logits_NxRxT, answers_NxR).mean(),
+        accuracy=correct(told_logits_NxRxT.reshape(-1, vocabulary(hp)), answers_NxR.reshape(-1)).mean(),
+        in_context=nan if hp.task == "recall" else in_context(asked_losses_NxQ),
+        unigram_divergence=to_unigram,
+        bigram_divergence=to_bigram,
+        gradient_norm=optax.tree.norm(jax.grad(mean_loss)(model, tokens_NxL, exactly(EVALUATED), hp)),
+        prefix_matching=by_head_LxH.max(),
+        probe_matching=probe(model, hp).max(),
+        previous_token=previous_LxH.max(),
+        head_prefix_matching=by_head_LxH,
+        head_previous_token=previous_LxH,
+        head_copying=copying(model.copying_circuits()[..., task.answers, task.answers]),
+    )
+
+
+def probe(model: Decoder, hp: InductionHeads) -> jax.Array:
+    """Returns float[layers, heads], prefix matching on random tokens repeated after a start token (Olsson et al.)."""
+    drawn = repeated(jax.random.key(PROBE), PROBED, hp.probe_block, hp.probe_repeats, vocabulary(hp) - 1)
+    tokens_NxL = started(drawn, hp)
+    repeated_L = np.arange(tokens_NxL.shape[1]) > hp.probe_block
+    patterns = model(tokens_NxL, hp.width).patterns
+    return jnp.stack([prefix_matching(pattern, tokens_NxL, repeated_L) for pattern in patterns])
+
+
+def baselines(logits_NxLxT: jax.Array, tokens_NxL: jax.Array, hp: InductionHeads) -> tuple[jax.Array, jax.Array]:
+    """Returns the divergences from the unigram and from the bigram predictor on the same chains."""
+    first = int(hp.start_token)
+    states_NxL = tokens_NxL[:, first:]
+    log_probabilities_NxLxS = jax.nn.log_softmax(logits_NxLxT[:, first:, : hp.symbols], axis=-1)
+    return (
+        divergence(unigram(states_NxL, hp.symbols), log_probabilities_NxLxS),
+        divergence(bigram(states_NxL, hp.symbols), log_probabilities_NxLxS),
+    )
+
+
+def mean_loss(model: Decoder, tokens_NxL: jax.Array, count: Size, hp: InductionHeads) -> jax.Array:
+    """Returns the mean loss, nat, of the first sequences where the task asks for a prediction."""
+    asked = layout(hp).asked
+    logits_NxQxT = model(tokens_NxL, hp.width, asked).logits_NxQxT
+    return masked_mean(losses(logits_NxQxT, tokens_NxL[:, asked + 1]).mean(1), count)
+
+
+def losses(logits_NxQxT: jax.Array, answers_NxQ: jax.Array) -> jax.Array:
+    """Returns float[N, Q], nat."""
+    flat = cross_entropy(logits_NxQxT.reshape(-1, logits_NxQxT.shape[-1]), answers_NxQ.reshape(-1))
+    return flat.reshape(answers_NxQ.shape)
+
+
+def make_optimizer(hp: InductionHeads) -> optax.GradientTransformation:
+    return adam(hp.learning_rate, weight_decay=0.0, second_momentum=0.999)
+
+
+def summarise(results: xr.Dataset) -> xr.Dataset:
+    return results
+
+
+experiment = Experiment(
+    name="induction_heads",
+    hparams=InductionHeads,
+    init=init,
+    step=step,
+    measure=measure,
+    keep=lambda state: state.model,
+    summarise=summarise,
+    schedule=Schedule(resolution=5, points=120),
+)

@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+Direction = Literal["up", "down"]
+
 
 class Crossing(NamedTuple):
     """The first measured step past a threshold, and the measured step before it: the crossing lies in (after, step].
@@ -21,7 +23,7 @@ def first_crossing(
     curves_NxP: np.ndarray,
     steps_P: np.ndarray,
     threshold: float | np.ndarray,
-    direction: Literal["up", "down"] = "up",
+    direction: Direction = "up",
 ) -> Crossing:
     """Returns the Crossing, float[N] each, of every curve; NaN values are steps that were not measured.
 

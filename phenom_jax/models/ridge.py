@@ -65,6 +65,17 @@ def least_norm(
     return (gains_K * (targets_N @ left_NxK)) @ right_KxD
 
 
+def kernel_ridge(kernel_NxN: jax.Array, targets_N: jax.Array, penalty: float | jax.Array) -> jax.Array:
+    """Returns float[N], the a that solves (K + penalty I) a = y: predictions are k(x, X) a.
+
+    Args:
+      kernel_NxN: K, symmetric and positive semidefinite.
+      targets_N: y.
+      penalty: above 0 where K is singular or nearly so.
+    """
+    return one_by_one(_cholesky_solve, kernel_NxN + penalty * jnp.eye(len(kernel_NxN)), targets_N)
+
+
 def one_by_one(factorisation: Callable[..., T], *matrices: jax.Array) -> T:
     """Returns `factorisation(*matrices)`; on a CPU the runs of a batch are factorised one after the other.
 

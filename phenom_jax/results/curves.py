@@ -33,6 +33,16 @@ class Scale(NamedTuple):
     limits: tuple[float | None, float | None] | None = None
 
 
+class Clock(NamedTuple):
+    """An x axis other than the training step: what it says, and how much of it a step is."""
+
+    label: str
+    per_step: float
+
+
+STEPS = Clock("training step", 1)
+
+
 class Overlay(NamedTuple):
     """Theory to draw over curves, thin and dashed."""
 
@@ -60,6 +70,7 @@ def curves(
     centre: Literal["median", "mean"] = "median",
     overlay: Overlay | None = None,
     minimum_of: str | None = None,
+    clock: Clock = STEPS,
 ) -> matplotlib.figure.Figure | None:
     """Returns curves by step: a panel per value of one axis, a colour per value of another.
 
@@ -77,6 +88,7 @@ def curves(
       centre: of the runs that differ in their seeds alone.
       overlay: theory; what is not finite is not drawn.
       minimum_of: the variable whose lowest drawn value is marked with its step.
+      clock: what the x axis counts.
     """
     held, notes = to_draw(results, list(lines), [colour, panel], at)
     if held is None:
@@ -93,22 +105,23 @@ def curves(
                 runs = where(where(held, panel, panel_value), colour, colour_value)
                 for name, line in lines.items():
                     shade = of_line[name] if colour is None else palette[colour_value]
-                    steps, middle = _draw(axis, runs[name], shade, line, single=name == list(lines)[-1], centre=centre)
+                    steps, middle = _draw(
+                        axis, runs[name], shade, line, single=name == list(lines)[-1], centre=centre, clock=clock
+                    )
                     if name == minimum_of and len(middle):
                         _mark(axis, steps, middle, shade, order)
                 for theory in overlay.of.values() if overlay and runs.sizes["run"] else ():
                     fine = _fine(held["step"].values)
                     curve = np.asarray(theory(runs, fine), float)
                     curve = np.where(np.isfinite(curve), curve, np.nan)
-                    axis.plot(fine, curve, color=_DARK, linewidth=1, linestyle=(0, (4, 2)), zorder=3)
+                    axis.plot(fine * clock.per_step, curve, color=_DARK, linewidth=1, linestyle=(0, (4, 2)), zorder=3)
             if threshold is not None:
                 axis.axhline(threshold, color="#888888", linewidth=1, linestyle=":")
             if minimum_of:
                 axis.margins(y=0.15)
-            _finish(
-                axis, held, scale, f"{words(panel)} {show(panel_value)}" if panel and panel_value is not None else ""
-            )
-        label_axes(axes, scale)
+            title = f"{words(panel)} {show(panel_value)}" if panel and panel_value is not None else ""
+            _finish(axis, held, scale, title, clock)
+        label_axes(axes, scale, clock.label)
         named = [value for value in colour_values if value is not None]
         keys = [Key(f"{words(str(colour))} {show(value)}", palette[value], "-") for value in named]
         keys += [
@@ -201,11 +214,13 @@ def _draw(
     line: LineStyle,
     single: bool = False,
     centre: Literal["median", "mean"] = "median",
+    clock: Clock = STEPS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws the centre of the runs with its band, a median with `single` over every run thin; returns steps, centre."""
     from matplotlib.collections import LineCollection
 
     steps, values_NxP = _carried(curve)
+    steps = steps * clock.per_step
     if not values_NxP.size:
         return steps, np.empty(0)
     outer = (10, 90) if len(values_NxP) >= _MANY else (0, 100)
@@ -269,8 +284,8 @@ def _carried(curve: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     return curve["step"].values[columns], values[:, columns]
 
 
-def _finish(axis: matplotlib.axes.Axes, held: xr.Dataset, scale: Scale, title: str) -> None:
-    log_steps(axis, held["step"].values)
+def _finish(axis: matplotlib.axes.Axes, held: xr.Dataset, scale: Scale, title: str, clock: Clock = STEPS) -> None:
+    log_steps(axis, held["step"].values * clock.per_step)
     axis.set_title(title)
     scale_y(axis, scale)
 
@@ -298,7 +313,7 @@ def _plain(value: float, _: object) -> str:
     return f"{value:g}" if 1e-4 < value < 1e5 else f"$10^{{{round(np.log10(value))}}}$" if value > 0 else ""
 
 
-def label_axes(axes: Sequence[matplotlib.axes.Axes], scale: Scale, x: str = "training step") -> None:
+def label_axes(axes: Sequence[matplotlib.axes.Axes], scale: Scale, x: str = STEPS.label) -> None:
     """Names the y axis of the first column and the x axis below the lowest panels."""
     for index, axis in enumerate(axes):
         spec = axis.get_subplotspec()

@@ -1,0 +1,388 @@
+"""Silent alignment: from small weights the tangent kernel turns before the loss moves (Atanasov et al. 2021).
+
+A deep linear network on whitened inputs points its kernel at the labels while its outputs are still near zero; then the
+kernel only grows, and the network learns what regression with that kernel would. Time is t = step x learning_rate, the
+gradient flow of the loss Σ_c (f_c - y_c)²/2 averaged over examples.
+
+python -m launch.silent_alignment              depths 2, 3, 4 x init scales x seeds, about a minute on two CPU cores
+python -m launch.silent_alignment --preset=digits
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Annotated, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+
+from experiments.silent_alignment.claims import ALIGNED, CLAIMS, TURNED
+from experiments.silent_alignment.figures import FIGURES
+from experiments.silent_alignment.presets import PRESETS
+from phenom_jax.experiment import Experiment, Quantity, Schedule
+from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
+from phenom_jax.laws.transition import Direction, first_crossing
+from phenom_jax.measures.tangent_kernel import Signals, alignment, layered_kernel, similarity
+from phenom_jax.models.deep_linear import DeepLinear, DeepReLU
+from phenom_jax.models.ridge import kernel_ridge
+from phenom_jax.sizes import Size, exactly
+from phenom_jax.tasks.digits import digits8, mnist5000
+from phenom_jax.tasks.zero_one import ZeroOne, zero_one
+from phenom_jax.theory.deep_linear import most_alignment
+
+DIGITS = {"digits": digits8, "mnist5000": mnist5000}
+LEARNT = 1e-4  # of the loss of zero outputs: the run is done
+LOOKED_AT = 200  # examples, at most, whose kernel is followed over training
+RIDGE = 1e-6  # of the kernel's mean eigenvalue: keeps kernel regression solvable where the kernel is nearly singular
+
+
+@hparams
+class SilentAlignment:
+    seed: int = swept(0, "initial weights")
+    steps: int = swept(40000, "steps of gradient descent, fewer where the loss falls to 1e-4 of its start", at_least=0)
+    learning_rate: float = swept(0.01, "step size, the time that a step takes", above=0)
+    init_scale: float = swept(0.01, "σ: initial weights have standard deviation σ/√width", above=0)
+    spectrum: float = swept(0.0, "α: input variances fall as i^-α, their mean is 1; 0 is whitened", at_least=0)
+    strength: float = swept(1.0, "s, the teacher's largest singular value", above=0)
+    ratio: float = swept(0.5, "of each of the teacher's singular values to the one before", above=0, at_most=1)
+    inputs: Size = size(30, "D, input features; of digits their leading principal components, at most 50")
+    width: Size = size(50, "units of each hidden layer")
+    modes: Size = size(1, "outputs of the network, and singular values of the teacher")
+    depth: int = static(2, "L, number of layers", at_least=2, at_most=8)
+    start: Literal["gaussian", "balanced"] = static(
+        "gaussian", "initial weights: Gaussian, or σ times the identity in the teacher's directions"
+    )
+    model: Literal["linear", "relu"] = static("linear", "linear layers and a linear teacher, or ReLUs on digits")
+    digits: Literal["digits", "mnist5000"] = static("digits", "zeros and ones of scikit-learn's digits or of MNIST")
+
+    def check(self) -> None:
+        """Raises InvalidValue for a teacher or a start that does not fit the network, and digits that are not there."""
+        if self.model == "relu":
+            if self.start == "balanced":
+                raise InvalidValue("start: balanced is defined for model=linear, allowed with relu is gaussian")
+            if self.inputs.active > 50:
+                raise InvalidValue(
+                    f"inputs: {self.inputs.active} is not at most 50, which model=relu has components of"
+                )
+            DIGITS[self.digits]()
+            return
+        for name, most in (("inputs", self.inputs.active), ("width", self.width.active)):
+            if self.modes.active > most:
+                raise InvalidValue(f"modes: {self.modes.active} is not at most {most}, the {name}")
+
+    def unused(self) -> dict[str, str]:
+        """Returns the fields that have no effect on this run, each with the setting that makes it so."""
+        if self.model == "linear":
+            return {"digits": "model=linear"} | ({"ratio": "modes=1"} if self.modes.active == 1 else {})
+        return dict.fromkeys(("spectrum", "strength", "ratio", "modes"), "model=relu")
+
+
+class State(NamedTuple):
+    """One run: its weights, those it began with, and those at the last step at which the loss was hardly lower.
+
+    Attributes:
+      turning: the weights when 10 % of the loss was about to be gone; the current ones until then.
+    """
+
+    model: DeepLinear
+    initial: DeepLinear
+    turning: DeepLinear
+
+
+class Examples(NamedTuple):
+    inputs_NxD: jax.Array
+    labels_NxC: jax.Array
+
+
+class StepMetrics(NamedTuple):
+    gradient_norm: Annotated[jax.Array, Quantity("norm of the gradient")]
+
+
+class Measures(NamedTuple):
+    """Those of modes are NaN for ReLU networks, the growing part beyond two layers too."""
+
+    loss: Annotated[jax.Array, Quantity("half the mean squared error, summed over outputs")]
+    relative_loss: Annotated[jax.Array, Quantity("loss ÷ loss of zero outputs")]
+    output_scale: Annotated[jax.Array, Quantity("norm of the outputs ÷ norm of the labels")]
+    label_cosine: Annotated[jax.Array, Quantity("cosine of outputs and labels")]
+    kernel_alignment: Annotated[jax.Array, Quantity("kernel-target alignment")]
+    turning_alignment: Annotated[jax.Array, Quantity("kernel-target alignment when 10 % of the loss was gone")]
+    kernel_similarity: Annotated[jax.Array, Quantity("cosine with the kernel when 10 % of the loss was gone")]
+    balance_change: Annotated[jax.Array, Quantity("largest change of W W' - W'W of neighbouring layers")]
+    mode_strengths: Annotated[jax.Array, Quantity("strength of each mode of the teacher", dims=("mode",))]
+    growing_strengths: Annotated[jax.Array, Quantity("its part that grows, of two layers", dims=("mode",))]
+
+
+class KernelMeasures(NamedTuple):
+    """A ReLU network's outputs for test digits beside kernel regression; NaN for linear networks."""
+
+    initial_kernel_error: Annotated[jax.Array, Quantity("distance to regression with the initial kernel")]
+    kernel_error: Annotated[jax.Array, Quantity("distance to regression with the present kernel")]
+    initial_kernel_correlation: Annotated[jax.Array, Quantity("correlation with the initial kernel's outputs")]
+    kernel_correlation: Annotated[jax.Array, Quantity("correlation with the present kernel's outputs")]
+    test_accuracy: Annotated[jax.Array, Quantity("test accuracy")]
+
+
+def init(hp: SilentAlignment) -> State:
+    """Returns the initial weights."""
+    model = make_model(hp)
+    return State(model, initial=model, turning=model)
+
+
+def step(state: State, hp: SilentAlignment, key: jax.Array) -> tuple[State, StepMetrics]:
+    """Returns the state after one step of gradient descent on all examples."""
+    examples = train_examples(hp)
+    loss, gradients = jax.value_and_grad(mean_loss)(state.model, examples)
+    early = loss >= (1 - TURNED) * zero_loss(examples)
+    turning = jax.tree.map(lambda now, before: jnp.where(early, now, before), state.model, state.turning)
+    model = jax.tree.map(lambda weight, slope: weight - hp.learning_rate * slope, state.model, gradients)
+    return State(model, state.initial, turning), StepMetrics(optax.tree.norm(gradients))
+
+
+def measure(state: State, hp: SilentAlignment) -> Measures:
+    """Returns how large, how aligned and how balanced the network is."""
+    examples = train_examples(hp)
+    outputs_NxC, labels_NxC = state.model(examples.inputs_NxD), examples.labels_NxC
+    loss = mean_loss(state.model, examples)
+    seen_NxD, answers_N = examples.inputs_NxD[:LOOKED_AT], labels_NxC[:LOOKED_AT].reshape(-1)
+    kernel, turning = (kernel_of(model, seen_NxD) for model in (state.model, state.turning))
+    strengths, growing = mode_strengths(state.model, hp)
+    return Measures(
+        loss=loss,
+        relative_loss=loss / zero_loss(examples),
+        output_scale=jnp.linalg.norm(outputs_NxC) / jnp.linalg.norm(labels_NxC),
+        label_cosine=similarity(outputs_NxC, labels_NxC),
+        kernel_alignment=alignment(kernel, answers_N),
+        turning_alignment=alignment(turning, answers_N),
+        kernel_similarity=similarity(kernel, turning),
+        balance_change=balance_change(state, hp),
+        mode_strengths=strengths,
+        growing_strengths=growing,
+    )
+
+
+def kernel_measures(state: State, hp: SilentAlignment) -> KernelMeasures:
+    """Returns how near the network is to regression with its kernel now and with the one that it began with.
+
+    Kernel regression starts from the initial outputs, as training does; they vanish with the init scale.
+    """
+    if hp.model == "linear":
+        return KernelMeasures(*[jnp.full((), jnp.nan)] * len(KernelMeasures._fields))
+    digits = load(hp.digits, hp.inputs.padded)
+    train_NxD, test_MxD = (active_components(inputs, hp) for inputs in (digits.train_NxD, digits.test_MxD))
+    outputs_M, labels_M = state.model(test_MxD)[:, 0], jnp.asarray(digits.test_labels_M, test_MxD.dtype)
+    labels_N = jnp.asarray(digits.train_labels_N, train_NxD.dtype)
+    missing_N = labels_N - state.initial(train_NxD)[:, 0]
+
+    def compare(model: DeepLinear) -> tuple[jax.Array, jax.Array]:
+        kernel_NxN, across_MxN = kernel_of(model, train_NxD), kernel_of(model, test_MxD, train_NxD)
+        penalty = RIDGE * jnp.trace(kernel_NxN) / len(kernel_NxN)
+        learnt_M = across_MxN @ kernel_ridge(kernel_NxN, missing_N, penalty)
+        predicted_M = state.initial(test_MxD)[:, 0] + learnt_M
+        error = jnp.linalg.norm(predicted_M - outputs_M) / jnp.linalg.norm(outputs_M)
+        return error, similarity(predicted_M - predicted_M.mean(), outputs_M - outputs_M.mean())
+
+    (initial_error, initial_correlation), (error, correlation) = compare(state.initial), compare(state.model)
+    return KernelMeasures(
+        initial_kernel_error=initial_error,
+        kernel_error=error,
+        initial_kernel_correlation=initial_correlation,
+        kernel_correlation=correlation,
+        test_accuracy=jnp.mean((outputs_M > 0) == (labels_M > 0)),
+    )
+
+
+def done(metrics: Measures) -> jax.Array:
+    """Returns whether the loss is at most 1e-4 of that of zero outputs."""
+    return metrics.relative_loss <= LEARNT
+
+
+def mean_loss(model: DeepLinear, examples: Examples) -> jax.Array:
+    """Returns Σ_c (f_c - y_c)²/2, averaged over examples."""
+    return jnp.sum(jnp.square(model(examples.inputs_NxD) - examples.labels_NxC)) / 2
+
+
+def train_examples(hp: SilentAlignment) -> Examples:
+    """Returns the train set, inputs and labels times 1/√N, so that sums over examples are means.
+
+    Networks without biases hand the factor on. A linear network sees N = D inputs, one along each axis: descent depends
+    on their covariance alone, which is exactly diag(λ). That of digits is the identity.
+    """
+    if hp.model == "relu":
+        digits = load(hp.digits, hp.inputs.padded)
+        inputs_NxD = active_components(digits.train_NxD, hp)
+        count = jnp.sqrt(jnp.asarray(len(inputs_NxD), inputs_NxD.dtype))
+        return Examples(inputs_NxD / count, jnp.asarray(digits.train_labels_N, inputs_NxD.dtype)[:, None] / count)
+    inputs_DxD = jnp.diag(jnp.sqrt(variances(hp)))
+    return Examples(inputs_DxD, inputs_DxD @ teacher(hp).T)
+
+
+def variances(hp: SilentAlignment) -> jax.Array:
+    """Returns λ, float[D.padded], the variance of each input: i^-α, with mean 1."""
+    powers_D = jnp.where(hp.inputs.mask, (1.0 + jnp.arange(hp.inputs.padded)) ** -hp.spectrum, 0.0)
+    return powers_D * (hp.inputs.active / powers_D.sum())
+
+
+def teacher(hp: SilentAlignment) -> jax.Array:
+    """Returns float[modes.padded, D.padded], mode k in output k, of strength s ratio^k."""
+    strengths_K = jnp.where(hp.modes.mask, hp.strength * hp.ratio ** jnp.arange(hp.modes.padded), 0.0)
+    return strengths_K[:, None] * directions(hp)
+
+
+def directions(hp: SilentAlignment) -> jax.Array:
+    """Returns float[modes.padded, D.padded]: orthonormal cosines, the first of which weighs all inputs alike."""
+    frequencies_K, places_D = jnp.arange(hp.modes.padded), jnp.arange(hp.inputs.padded)
+    turns_KxD = frequencies_K[:, None] * (2 * places_D[None, :] + 1) % (4 * hp.inputs.active)  # whole periods off
+    norms_K = jnp.sqrt(jnp.where(frequencies_K == 0, 1, 2) / hp.inputs.active)
+    waves_KxD = norms_K[:, None] * jnp.cos(turns_KxD * (jnp.pi / (2 * hp.inputs.active)))
+    return jnp.where(hp.modes.mask[:, None] & hp.inputs.mask[None, :], waves_KxD, 0.0)
+
+
+def active_components(inputs_NxD: np.ndarray, hp: SilentAlignment) -> jax.Array:
+    """Returns digits with the components beyond the active ones at zero."""
+    return jnp.where(hp.inputs.mask[None, :], jnp.asarray(inputs_NxD, jnp.result_type(float)), 0.0)
+
+
+@functools.cache
+def load(name: str, components: int) -> ZeroOne:
+    return zero_one(DIGITS[name](), components)
+
+
+def zero_loss(examples: Examples) -> jax.Array:
+    """Returns the loss of a network whose outputs are zero."""
+    return jnp.sum(jnp.square(examples.labels_NxC)) / 2
+
+
+def make_model(hp: SilentAlignment) -> DeepLinear:
+    network = DeepReLU if hp.model == "relu" else DeepLinear
+    outputs = exactly(1) if hp.model == "relu" else hp.modes
+    model = network(
+        jax.random.key(hp.seed),
+        inputs=hp.inputs,
+        width=hp.width,
+        outputs=outputs,
+        depth=hp.depth,
+        deviation=hp.init_scale / jnp.sqrt(hp.width.active),
+    )
+    return balanced(model, hp) if hp.start == "balanced" else model
+
+
+def balanced(model: DeepLinear, hp: SilentAlignment) -> DeepLinear:
+    """Returns the network whose hidden unit k carries mode k alone, with weight σ in every layer."""
+    carry_WxK = jnp.eye(hp.width.padded, hp.modes.padded) * hp.modes.mask[None, :]
+    between = [carry_WxK @ carry_WxK.T] * (hp.depth - 2)
+    weights = [carry_WxK @ directions(hp), *between, carry_WxK.T]
+    return jax.tree.unflatten(jax.tree.structure(model), [hp.init_scale * weight for weight in weights])
+
+
+def kernel_of(model: DeepLinear, x_NxD: jax.Array, others_MxD: jax.Array | None = None) -> jax.Array:
+    """Returns the tangent kernel of the examples, or between them and others."""
+    layers, others = (
+        None if x is None else [Signals(*layer) for layer in model.signals(x)] for x in (x_NxD, others_MxD)
+    )
+    assert layers is not None
+    return layered_kernel(layers, others)
+
+
+def balance_change(state: State, hp: SilentAlignment) -> jax.Array:
+    """Returns the largest norm, over neighbouring layers, of what W_l W_l' - W_{l+1}' W_{l+1} has changed by.
+
+    Gradient flow conserves it; with ReLUs its diagonal alone, which is then looked at.
+    """
+    now, before = (
+        [lower[...] @ lower[...].T - upper[...].T @ upper[...] for lower, upper in itertools.pairwise(model.weights)]
+        for model in (state.model, state.initial)
+    )
+    changes = [one - other for one, other in zip(now, before, strict=True)]
+    if hp.model == "relu":
+        changes = [jnp.diag(change) for change in changes]
+    return jnp.stack([jnp.linalg.norm(change) for change in changes]).max()
+
+
+def mode_strengths(model: DeepLinear, hp: SilentAlignment) -> tuple[jax.Array, jax.Array]:
+    """Returns of every mode its strength in the product of the layers, and the part that grows from small weights.
+
+    In two layers a mode has a vector in each, a and b, and while it is small (a + b)/2 grows as e^st, (a - b)/2 decays:
+    it is learnt like one that starts from |a + b|²/4.
+    """
+    nan = jnp.full(hp.modes.padded, jnp.nan)
+    if hp.model == "relu":
+        return nan, nan
+    modes_KxD = directions(hp)
+    strengths_K = jnp.sum(model.product() * modes_KxD, 1)
+    if hp.depth > 2:
+        return strengths_K, nan
+    first_WxD, second_KxW = (weight[...] for weight in model.weights)
+    return strengths_K, jnp.sum(jnp.square(modes_KxD @ first_WxD.T + second_KxW), 1) / 4
+
+
+def summarise(results: xr.Dataset) -> xr.Dataset:
+    """Returns the results with when and how each run turned its kernel and learnt, in units of time; NaN for never.
+
+    Attributes:
+      alignment_time: when the alignment is 90 % of its maximum L/√(L² + D - 1), where that is known: a linear network
+        with one output on whitened inputs.
+      turning_time, half_time: when 10 % and when half of the loss is gone.
+      silent_alignment: the alignment when 10 % of the loss is gone.
+      mode_times: when each mode has half of its strength.
+    """
+    steps = results["step"].values * results["learning_rate"].values[:, None]
+    relative, aligned = results["relative_loss"].values, results["kernel_alignment"].values
+    whitened = (results["model"] == "linear") & (results["spectrum"] == 0) & (results["modes"] == 1)
+    most = most_alignment(results["depth"].values, results["inputs"].values)
+    level = np.where(whitened.values, ALIGNED * most, np.nan)
+    strengths = results["strength"].values[:, None] * results["ratio"].values[:, None] ** np.arange(
+        results.sizes["mode"]
+    )
+    times = np.stack(
+        [
+            crossed(results["mode_strengths"].values[:, :, k], steps, strengths[:, k] / 2)
+            for k in range(strengths.shape[1])
+        ],
+        1,
+    )
+    turned = results["turning_alignment"].where(relative < 1 - TURNED).max("step").values  # the same at all later steps
+    found = {
+        "alignment_time": ("run", crossed(aligned, steps, level), "time at 90 % of the largest alignment"),
+        "turning_time": ("run", crossed(relative, steps, 1 - TURNED, "down"), "time when 10 % of the loss is gone"),
+        "half_time": ("run", crossed(relative, steps, 0.5, "down"), "time when half of the loss is gone"),
+        "silent_alignment": ("run", turned, "alignment when 10 % of the loss is gone"),
+        "mode_times": (("run", "mode"), times, "time when the mode has half of its strength"),
+    }
+    summary = {name: (dims, values, {"long_name": said}) for name, (dims, values, said) in found.items()}
+    return results.assign(summary).assign_coords(mode=1 + np.arange(results.sizes["mode"]))
+
+
+def crossed(
+    curves_NxP: np.ndarray, times_NxP: np.ndarray, level: float | np.ndarray, direction: Direction = "up"
+) -> np.ndarray:
+    """Returns float[N], when each curve first crosses the level: between two measured steps, on a straight line."""
+    places = np.arange(curves_NxP.shape[1])
+    found = first_crossing(curves_NxP, places, level, direction)
+    row, crosses = np.arange(len(curves_NxP)), np.isfinite(found.step)
+    late, early = (np.where(crosses, place, 0).astype(int) for place in found)
+    low, high = curves_NxP[row, early], curves_NxP[row, late]
+    share = np.divide(level - low, high - low, out=np.ones(len(row)), where=high != low)
+    between = times_NxP[row, early] + share * (times_NxP[row, late] - times_NxP[row, early])
+    return np.where(crosses, between, np.nan)
+
+
+experiment = Experiment(
+    name="silent_alignment",
+    hparams=SilentAlignment,
+    init=init,
+    step=step,
+    measure=measure,
+    expensive=kernel_measures,
+    done=done,
+    summarise=summarise,
+    presets=PRESETS,
+    figures=FIGURES,
+    claims=CLAIMS,
+    schedule=Schedule(points=300, expensive_points=2, kept_points=0),
+    float_type="float64",
+)

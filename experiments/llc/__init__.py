@@ -1,0 +1,222 @@
+"""Llc: the local learning coefficient along a training, by sampling around kept weights (Lau et al. 2023).
+
+A flat valley of the loss has a small coefficient: lambda = n beta (E[L(w)] - L(w*)) over chains w around w*. A run here
+is one chain around one kept state of another sweep, the source. The coefficient rises with every stage of a deep linear
+network, and in grokking it peaks after memorisation and falls with generalisation.
+
+python -m launch.llc --run=DIR                  around the kept states of a finished (or still training) sweep
+python -m launch.llc --experiment=deep_linear   trains a small sweep first, into --out, and samples into --out/llc
+
+--run=DIR           the --out of the source; results go to DIR/llc unless --out says otherwise
+--experiment=NAME   instead: what to train as a source, deep_linear or grokking
+--source, --checkpoint   which runs and which of their kept states (-1 is the last); all if not given
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+
+import jax
+import jax.numpy as jnp
+
+from experiments.llc.claims import CLAIMS
+from experiments.llc.figures import FIGURES
+from experiments.llc.presets import PRESETS
+from experiments.llc.source import Data, Loss, Network, Source
+from experiments.llc.trust import summarise
+from phenom_jax.experiment import Experiment, Quantity, Schedule
+from phenom_jax.hparams import InvalidValue, hparams, static, swept
+from phenom_jax.measures.curvature import hessian_trace, top_curvature
+from phenom_jax.measures.draws import Batches, Draws, add, local_learning_coefficient, mean_loss, no_draws
+from phenom_jax.measures.effective_rank import effective_rank
+from phenom_jax.measures.llc import Chain, advance_chain, start_chain, stiffness
+
+PROBES = 4  # Hutchinson's, in every chain
+ITERATIONS = 12  # of power iteration, in every chain
+BATCH, CURVATURE, TRACE = 0xBA7C, 0xC0BE, 0x72ACE  # streams
+
+
+@hparams
+class LLC:
+    seed: int = swept(0, "the chain: its noise and its minibatches")
+    source: int = swept(0, "which run of the source, in the order of its sweep", at_least=0)
+    checkpoint: int = swept(0, "which kept state of that run, in the order of steps; -1 is the last")
+    anchor: int = swept(0, "checksum of that kept state; found by the launcher")
+    steps: int = swept(2000, "moves of the chain, burn-in among them", at_least=1)
+    burn_in: int = swept(500, "moves at the start that are no draws", at_least=0)
+    step_size: float = swept(1e-4, "epsilon of a move", above=0)
+    n_beta: float = swept(0.0, "n beta, examples times inverse temperature; 0: n / log n", at_least=0)
+    localisation: float = swept(1.0, "gamma, the strength of the pull back to the kept weights", at_least=0)
+    sampler: Literal["sgld", "rmsprop_sgld", "mala"] = static(
+        "sgld", "Langevin moves, those with RMSprop's step sizes, or Metropolis-corrected ones; mala needs batch=0"
+    )
+    loss: Loss = static(
+        "train",
+        "the train loss, or half the squared distance of the outputs from those of the kept weights (behaviour)",
+    )
+    batch: int = static(0, "train examples of a move, drawn with replacement; 0: all of them", at_least=0)
+    network: str = static("", "which of the source's models; found by the launcher")
+
+    def check(self) -> None:
+        """Raises InvalidValue if no draw is left, or the Metropolis correction would see a loss that changes."""
+        if self.burn_in >= self.steps:
+            raise InvalidValue(
+                f"burn_in: {self.burn_in} of {self.steps} steps leaves no draw, allowed is less than steps"
+            )
+        if self.sampler == "mala" and self.batch:
+            raise InvalidValue(f"batch: {self.batch} with sampler=mala, which needs one loss for all moves: batch=0")
+
+
+class State(NamedTuple):
+    chain: Chain
+    draws: Draws
+    anchor: Any
+    data: Data
+    anchor_loss: jax.Array
+    moves: jax.Array
+
+
+class StepMetrics(NamedTuple):
+    draw_loss: Annotated[jax.Array, Quantity("loss at the draw")]
+
+
+class Measures(NamedTuple):
+    llc: Annotated[jax.Array, Quantity("local learning coefficient, from the draws so far")]
+    excess_loss: Annotated[jax.Array, Quantity("mean loss of the draws above that of the kept weights")]
+    lowest_excess_loss: Annotated[jax.Array, Quantity("lowest loss of a draw above that of the kept weights")]
+    acceptance: Annotated[jax.Array, Quantity("mean probability of acceptance")]
+    furthest: Annotated[jax.Array, Quantity("largest distance from the kept weights")]
+
+
+class Ending(NamedTuple):
+    """What is looked at once, at the end of a chain; the facts of the source's state come on top."""
+
+    inverse_temperature: Annotated[jax.Array, Quantity("n beta")]
+    weight_count: Annotated[jax.Array, Quantity("number of weights")]
+    anchor_loss: Annotated[jax.Array, Quantity("train loss of the kept weights")]
+    gradient_norm: Annotated[jax.Array, Quantity("norm of the train loss's gradient at the kept weights")]
+    top_curvature: Annotated[jax.Array, Quantity("largest curvature of the train loss")]
+    stiff_step: Annotated[jax.Array, Quantity("step size times (n beta largest curvature + localisation)")]
+    hessian_trace: Annotated[jax.Array, Quantity("trace of the train loss's Hessian")]
+    effective_rank: Annotated[jax.Array, Quantity("effective rank of the outputs on the train examples")]
+    batch_counts: Annotated[jax.Array, Quantity("draws in each stretch of the chain", dims=("stretch",))]
+    batch_means: Annotated[jax.Array, Quantity("mean loss of each stretch", dims=("stretch",))]
+    batch_squares: Annotated[jax.Array, Quantity("squared differences from it", dims=("stretch",))]
+
+
+class Sampling:
+    """The functions of a chain around the weights of a source."""
+
+    def __init__(self, source: Source):
+        self.source = source
+        facts = {name: Annotated[jax.Array, said] for name, said in source.quantities.items()}
+        hints = get_type_hints(Ending, include_extras=True) | facts
+        self._endings: type = NamedTuple("Endings", list(hints.items()))  # type: ignore[misc]
+
+    def init(self, hp: LLC) -> State:
+        """Returns the chain at the kept weights."""
+        network, row = self._where(hp)
+        source_hp, anchor = network.hp(row), network.anchor(row, jnp.asarray(hp.checkpoint))
+        data = network.data(source_hp, anchor)
+        loss = network.loss(hp.loss, source_hp, data)
+        chain = start_chain(hp.sampler, loss, anchor, network.active(row))
+        return State(chain, no_draws(), anchor, data, chain.loss, jnp.int32(0))
+
+    def step(self, state: State, hp: LLC, key: jax.Array) -> tuple[State, StepMetrics]:
+        """Returns the state after one move."""
+        network, row = self._where(hp)
+        source_hp = network.hp(row)
+        for place in (hp.source, hp.checkpoint):  # chains of one seed around other weights are other chains
+            key = jax.random.fold_in(key, place)
+        if hp.batch:
+            loss = network.batch_loss(hp.loss, source_hp, state.data, jax.random.fold_in(key, BATCH), hp.batch)
+        else:
+            loss = network.loss(hp.loss, source_hp, state.data)
+        chain = advance_chain(
+            hp.sampler,
+            loss,
+            state.chain,
+            state.anchor,
+            key,
+            step_size=hp.step_size,
+            n_beta=self._n_beta(network, source_hp, hp),
+            localisation=hp.localisation,
+            active=network.active(row),
+        )
+        draws = add(state.draws, chain, state.moves - hp.burn_in, hp.steps - hp.burn_in)
+        moved = state._replace(chain=chain, draws=draws, moves=state.moves + 1)
+        return moved, StepMetrics(chain.loss)
+
+    def measure(self, state: State, hp: LLC) -> Measures:
+        """Returns what the draws so far say, NaN during burn-in."""
+        network, row = self._where(hp)
+        draws, begun = state.draws, state.moves > hp.burn_in
+        mean = jnp.asarray(mean_loss(draws.batches))
+        n_beta = self._n_beta(network, network.hp(row), hp)
+        return Measures(
+            llc=jnp.asarray(local_learning_coefficient(mean, state.anchor_loss, n_beta)),
+            excess_loss=mean - state.anchor_loss,
+            lowest_excess_loss=jnp.where(begun, draws.lowest - state.anchor_loss, jnp.nan),
+            acceptance=jnp.where(begun, draws.acceptance, jnp.nan),
+            furthest=jnp.where(begun, draws.furthest, jnp.nan),
+        )
+
+    def ending(self, state: State, hp: LLC) -> NamedTuple:
+        """Returns what is known of the kept weights, and the stretches of the chain."""
+        network, row = self._where(hp)
+        source_hp, active, key = network.hp(row), network.active(row), jax.random.key(hp.seed)
+        loss, anchor = network.loss(hp.loss, source_hp, state.data), state.anchor
+        n_beta, count = self._n_beta(network, source_hp, hp), network.landscape.count(source_hp)
+        gradient = start_chain("sgld", loss, anchor, active).gradient
+        curvature = top_curvature(loss, anchor, jax.random.fold_in(key, CURVATURE), active, ITERATIONS)
+        trace = hessian_trace(loss, anchor, jax.random.fold_in(key, TRACE), active, PROBES)
+        outputs = state.data.anchor_outputs
+        batches: Batches = state.draws.batches
+        own = Ending(
+            inverse_temperature=n_beta,
+            weight_count=network.weight_count(row),
+            anchor_loss=state.anchor_loss,
+            gradient_norm=jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient))),
+            top_curvature=curvature,
+            stiff_step=jnp.asarray(hp.step_size * stiffness(n_beta, jnp.abs(curvature), hp.localisation)),
+            hessian_trace=trace.mean,
+            effective_rank=effective_rank(outputs.reshape(len(outputs), -1), count),
+            batch_counts=jnp.asarray(batches.counts),
+            batch_means=jnp.asarray(batches.means),
+            batch_squares=jnp.asarray(batches.squares),
+        )
+        facts = (jnp.asarray(network.facts[name], float)[row, hp.checkpoint] for name in self.source.quantities)
+        return self._endings(*own, *facts)
+
+    def _where(self, hp: LLC) -> tuple[Network, jax.Array]:
+        network = self.source.network(hp.network)
+        fewest = network.fewest_examples()
+        if hp.batch > fewest:
+            raise InvalidValue(f"batch: {hp.batch} is more than the {fewest} train examples of a source run")
+        return network, network.row(hp.source)
+
+    @staticmethod
+    def _n_beta(network: Network, source_hp: Any, hp: LLC) -> jax.Array:
+        examples = jnp.asarray(network.landscape.count(source_hp).active, jnp.result_type(float))
+        return jnp.where(hp.n_beta > 0, hp.n_beta, examples / jnp.log(jnp.maximum(examples, 2)))
+
+
+def around(source: Source) -> Experiment:
+    """Returns the experiment whose runs are chains around the kept weights of this source."""
+    sampling = Sampling(source)
+    return Experiment(
+        name="llc",
+        hparams=LLC,
+        init=sampling.init,
+        step=sampling.step,
+        measure=sampling.measure,
+        expensive=sampling.ending,
+        summarise=summarise,
+        presets=PRESETS,
+        figures=FIGURES,
+        claims=CLAIMS,
+        schedule=Schedule(resolution=20, points=30, expensive_points=0, kept_points=0),
+    )
+
+
+experiment = around(Source({}, {}))

@@ -1,0 +1,184 @@
+"""Samples around the kept weights of a sweep. See experiments/llc for what it shows; --help lists every flag.
+
+python -m launch.llc --run=DIR
+python -m launch.llc --experiment=deep_linear
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import xarray as xr
+
+from experiments.llc import LLC, around
+from experiments.llc import experiment as anywhere
+from launch.kept_weights import Anchor, Trained, find, read_trained
+from phenom_jax.engine.launch import BAD_INPUT, INTERRUPTED, launch
+from phenom_jax.engine.stop import leaving_at_once
+from phenom_jax.experiment import Experiment
+from phenom_jax.hparams import InvalidValue, fields
+from phenom_jax.results.figures import thin
+from phenom_jax.sweep.axes import parse_axis
+
+PASSED_ON = ("plan", "devices", "compilation_cache")  # flags of the engine that hold for both phases
+ZIPPED = ("network", "source", "checkpoint", "anchor")  # of an Anchor, as hyperparameters
+MOST_SOURCES = 36
+
+
+class Suitable(NamedTuple):
+    """What suits an experiment as a source.
+
+    Attributes:
+      training: flags that train a small sweep of it.
+      sampling: flags of the chains, where neither a preset nor the command line says otherwise.
+    """
+
+    training: Mapping[str, str]
+    sampling: Mapping[str, str]
+
+
+SUITABLE = {
+    "deep_linear": Suitable(
+        training={"seed": "0", "kept_points": "11"},
+        sampling={
+            "seed": "0:32",
+            "steps": "10000",
+            "burn_in": "2000",
+            "n_beta": "1000",
+            "step_size": "1e-5",
+            "loss": "behaviour",
+        },
+    ),
+    "grokking": Suitable(
+        training={"seed": "0:4", "weight_decay": "1", "width": "128", "steps": "3000", "kept_points": "10"},
+        sampling={"batch": "256"},
+    ),
+}
+
+EXACT: Mapping[str, Callable[[xr.Dataset], xr.DataArray]] = {}
+
+
+def main() -> None:
+    """Does what the command line asks for and exits, with the codes of `phenom_jax.engine.launch.main`."""
+    typed = shlex.join(sys.orig_argv)
+    with leaving_at_once(INTERRUPTED, f"all is kept; to resume: {typed}"):
+        code = sample(sys.argv[1:], typed)
+    sys.exit(code)
+
+
+def sample(arguments: Sequence[str], typed: str) -> int:
+    """Returns the exit code of a command line; arguments are those of `launch`."""
+    if {"--help", "-help", "-h", "--helpfull"} & set(arguments):
+        return launch(anywhere, arguments, typed)
+    try:
+        own, rest = _parse(arguments)
+        if own.experiment:
+            directory = Path(own.out or f"runs/llc-{find(own.experiment).name}")
+            passed_on = [word for word in rest if word.lstrip("-").partition("=")[0] in PASSED_ON]
+            code = launch(find(own.experiment), _training(own.experiment, directory, passed_on), typed)
+            if code or "--plan" in passed_on:
+                return code
+            out = directory / "llc"
+        else:
+            directory = Path(own.run)
+            out = Path(own.out) if own.out else directory / "llc"
+        experiment = _experiment(directory, own)
+    except InvalidValue as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    return launch(experiment, [*rest, f"--out={out}", f"--zip={','.join(ZIPPED)}"], typed)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InvalidValue(message)
+
+
+def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Returns the flags of this launcher and the other arguments."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    for name in ("run", "experiment", "out", "source", "checkpoint"):
+        parser.add_argument(f"--{name}", default=None)
+    own, rest = parser.parse_known_args(arguments)
+    if bool(own.run) == bool(own.experiment):
+        given = "both are" if own.run else "none is"
+        raise InvalidValue(f"run, experiment: {given} given, allowed is one of --run=DIR and --experiment=NAME")
+    return own, rest
+
+
+def _training(name: str, directory: Path, passed_on: Sequence[str]) -> list[str]:
+    """Returns the arguments that train a source."""
+    flags = SUITABLE[name].training if name in SUITABLE else {}
+    return [
+        *(f"--{flag}={text}" for flag, text in flags.items()),
+        *passed_on,
+        f"--out={directory}",
+        "--noreport",
+        "--notensorboard",
+    ]
+
+
+def _experiment(directory: Path, own: argparse.Namespace) -> Experiment:
+    """Returns the experiment around the weights kept in a directory, its presets for these weights.
+
+    Raises:
+      InvalidValue: there are none, or `own` asks for runs or kept states that there are not.
+    """
+    trained = read_trained(directory, EXACT)
+    suitable = SUITABLE.get(trained.experiment.name, Suitable({}, {}))
+    presets = {}
+    for preset_name, preset in anywhere.presets.items():
+        asked = {flag: getattr(own, flag) or preset.flags.get(flag) for flag in ("source", "checkpoint")}
+        chosen = _chosen(trained, asked["source"], asked["checkpoint"])
+        columns = {flag: ",".join(map(str, column)) for flag, column in zip(ZIPPED, zip(*chosen), strict=True)}
+        suited = {**suitable.sampling, **preset.flags} if preset_name else {**preset.flags, **suitable.sampling}
+        presets[preset_name] = dataclasses.replace(preset, flags={**suited, **columns})
+    return dataclasses.replace(around(trained.source), presets=presets, float_type=trained.settings.float_type)
+
+
+def _chosen(trained: Trained, source: str | None, checkpoint: str | None) -> list[Anchor]:
+    """Returns the kept states that these texts ask for; without one, of at most MOST_SOURCES runs all of them.
+
+    Raises:
+      InvalidValue: a run or a kept state is not there.
+    """
+    by_run: dict[int, list[Anchor]] = {}
+    for anchor in trained.anchors:
+        by_run.setdefault(anchor.source, []).append(anchor)
+    declared = fields(LLC)
+    runs = thin(list(by_run), MOST_SOURCES, "source")[0]
+    if source is not None:
+        runs = [int(value) for value in parse_axis(declared["source"], source)]
+    for run in runs:
+        if run not in by_run:
+            there = _ranges(sorted(by_run))
+            raise InvalidValue(f"source: {run} is not one of the runs with kept states: {there}")
+    if checkpoint is None:
+        return [anchor for run in runs for anchor in by_run[run]]
+    places = [int(value) for value in parse_axis(declared["checkpoint"], checkpoint)]
+    most = max(len(by_run[run]) for run in runs)
+    for place in places:
+        if not -most <= place < most:
+            raise InvalidValue(
+                f"checkpoint: {place} is not one of the {most} kept states: 0 to {most - 1}, -1 the last"
+            )
+    wanted = {run: {place % len(by_run[run]) for place in places if place < len(by_run[run])} for run in runs}
+    return [anchor for run in runs for anchor in by_run[run] if anchor.checkpoint in wanted[run]]
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    return (
+        f"{numbers[0]} to {numbers[-1]}"
+        if len(numbers) == numbers[-1] - numbers[0] + 1
+        else ", ".join(map(str, numbers))
+    )
+
+
+if __name__ == "__main__":
+    main()

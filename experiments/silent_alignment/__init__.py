@@ -18,21 +18,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import xarray as xr
 
-from experiments.silent_alignment.claims import ALIGNED, CLAIMS, TURNED
+from experiments.silent_alignment.claims import CLAIMS
 from experiments.silent_alignment.figures import FIGURES
 from experiments.silent_alignment.presets import PRESETS
+from experiments.silent_alignment.summary import TURNED, summarise
 from phenom_jax.experiment import Experiment, Quantity, Schedule
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
-from phenom_jax.laws.transition import Direction, first_crossing
 from phenom_jax.measures.tangent_kernel import Signals, alignment, layered_kernel, similarity
 from phenom_jax.models.deep_linear import DeepLinear, DeepReLU
 from phenom_jax.models.ridge import kernel_ridge
 from phenom_jax.sizes import Size, exactly
 from phenom_jax.tasks.digits import digits8, mnist5000
+from phenom_jax.tasks.linear_teacher import directions, power_variances, teacher
 from phenom_jax.tasks.zero_one import ZeroOne, zero_one
-from phenom_jax.theory.deep_linear import most_alignment
 
 DIGITS = {"digits": digits8, "mnist5000": mnist5000}
 LEARNT = 1e-4  # of the loss of zero outputs: the run is done
@@ -217,29 +216,8 @@ def train_examples(hp: SilentAlignment) -> Examples:
         inputs_NxD = active_components(digits.train_NxD, hp)
         count = jnp.sqrt(jnp.asarray(len(inputs_NxD), inputs_NxD.dtype))
         return Examples(inputs_NxD / count, jnp.asarray(digits.train_labels_N, inputs_NxD.dtype)[:, None] / count)
-    inputs_DxD = jnp.diag(jnp.sqrt(variances(hp)))
-    return Examples(inputs_DxD, inputs_DxD @ teacher(hp).T)
-
-
-def variances(hp: SilentAlignment) -> jax.Array:
-    """Returns λ, float[D.padded], the variance of each input: i^-α, with mean 1."""
-    powers_D = jnp.where(hp.inputs.mask, (1.0 + jnp.arange(hp.inputs.padded)) ** -hp.spectrum, 0.0)
-    return powers_D * (hp.inputs.active / powers_D.sum())
-
-
-def teacher(hp: SilentAlignment) -> jax.Array:
-    """Returns float[modes.padded, D.padded], mode k in output k, of strength s ratio^k."""
-    strengths_K = jnp.where(hp.modes.mask, hp.strength * hp.ratio ** jnp.arange(hp.modes.padded), 0.0)
-    return strengths_K[:, None] * directions(hp)
-
-
-def directions(hp: SilentAlignment) -> jax.Array:
-    """Returns float[modes.padded, D.padded]: orthonormal cosines, the first of which weighs all inputs alike."""
-    frequencies_K, places_D = jnp.arange(hp.modes.padded), jnp.arange(hp.inputs.padded)
-    turns_KxD = frequencies_K[:, None] * (2 * places_D[None, :] + 1) % (4 * hp.inputs.active)  # whole periods off
-    norms_K = jnp.sqrt(jnp.where(frequencies_K == 0, 1, 2) / hp.inputs.active)
-    waves_KxD = norms_K[:, None] * jnp.cos(turns_KxD * (jnp.pi / (2 * hp.inputs.active)))
-    return jnp.where(hp.modes.mask[:, None] & hp.inputs.mask[None, :], waves_KxD, 0.0)
+    inputs_DxD = jnp.diag(jnp.sqrt(power_variances(hp.spectrum, hp.inputs)))
+    return Examples(inputs_DxD, inputs_DxD @ teacher(hp.strength, hp.ratio, hp.modes, hp.inputs).T)
 
 
 def active_components(inputs_NxD: np.ndarray, hp: SilentAlignment) -> jax.Array:
@@ -275,7 +253,7 @@ def balanced(model: DeepLinear, hp: SilentAlignment) -> DeepLinear:
     """Returns the network whose hidden unit k carries mode k alone, with weight σ in every layer."""
     carry_WxK = jnp.eye(hp.width.padded, hp.modes.padded) * hp.modes.mask[None, :]
     between = [carry_WxK @ carry_WxK.T] * (hp.depth - 2)
-    weights = [carry_WxK @ directions(hp), *between, carry_WxK.T]
+    weights = [carry_WxK @ directions(hp.modes, hp.inputs), *between, carry_WxK.T]
     return jax.tree.unflatten(jax.tree.structure(model), [hp.init_scale * weight for weight in weights])
 
 
@@ -312,63 +290,12 @@ def mode_strengths(model: DeepLinear, hp: SilentAlignment) -> tuple[jax.Array, j
     nan = jnp.full(hp.modes.padded, jnp.nan)
     if hp.model == "relu":
         return nan, nan
-    modes_KxD = directions(hp)
+    modes_KxD = directions(hp.modes, hp.inputs)
     strengths_K = jnp.sum(model.product() * modes_KxD, 1)
     if hp.depth > 2:
         return strengths_K, nan
     first_WxD, second_KxW = (weight[...] for weight in model.weights)
     return strengths_K, jnp.sum(jnp.square(modes_KxD @ first_WxD.T + second_KxW), 1) / 4
-
-
-def summarise(results: xr.Dataset) -> xr.Dataset:
-    """Returns the results with when and how each run turned its kernel and learnt, in units of time; NaN for never.
-
-    Attributes:
-      alignment_time: when the alignment is 90 % of its maximum L/√(L² + D - 1), where that is known: a linear network
-        with one output on whitened inputs.
-      turning_time, half_time: when 10 % and when half of the loss is gone.
-      silent_alignment: the alignment when 10 % of the loss is gone.
-      mode_times: when each mode has half of its strength.
-    """
-    steps = results["step"].values * results["learning_rate"].values[:, None]
-    relative, aligned = results["relative_loss"].values, results["kernel_alignment"].values
-    whitened = (results["model"] == "linear") & (results["spectrum"] == 0) & (results["modes"] == 1)
-    most = most_alignment(results["depth"].values, results["inputs"].values)
-    level = np.where(whitened.values, ALIGNED * most, np.nan)
-    strengths = results["strength"].values[:, None] * results["ratio"].values[:, None] ** np.arange(
-        results.sizes["mode"]
-    )
-    times = np.stack(
-        [
-            crossed(results["mode_strengths"].values[:, :, k], steps, strengths[:, k] / 2)
-            for k in range(strengths.shape[1])
-        ],
-        1,
-    )
-    turned = results["turning_alignment"].where(relative < 1 - TURNED).max("step").values  # the same at all later steps
-    found = {
-        "alignment_time": ("run", crossed(aligned, steps, level), "time at 90 % of the largest alignment"),
-        "turning_time": ("run", crossed(relative, steps, 1 - TURNED, "down"), "time when 10 % of the loss is gone"),
-        "half_time": ("run", crossed(relative, steps, 0.5, "down"), "time when half of the loss is gone"),
-        "silent_alignment": ("run", turned, "alignment when 10 % of the loss is gone"),
-        "mode_times": (("run", "mode"), times, "time when the mode has half of its strength"),
-    }
-    summary = {name: (dims, values, {"long_name": said}) for name, (dims, values, said) in found.items()}
-    return results.assign(summary).assign_coords(mode=1 + np.arange(results.sizes["mode"]))
-
-
-def crossed(
-    curves_NxP: np.ndarray, times_NxP: np.ndarray, level: float | np.ndarray, direction: Direction = "up"
-) -> np.ndarray:
-    """Returns float[N], when each curve first crosses the level: between two measured steps, on a straight line."""
-    places = np.arange(curves_NxP.shape[1])
-    found = first_crossing(curves_NxP, places, level, direction)
-    row, crosses = np.arange(len(curves_NxP)), np.isfinite(found.step)
-    late, early = (np.where(crosses, place, 0).astype(int) for place in found)
-    low, high = curves_NxP[row, early], curves_NxP[row, late]
-    share = np.divide(level - low, high - low, out=np.ones(len(row)), where=high != low)
-    between = times_NxP[row, early] + share * (times_NxP[row, late] - times_NxP[row, early])
-    return np.where(crosses, between, np.nan)
 
 
 experiment = Experiment(

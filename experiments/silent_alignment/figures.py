@@ -15,6 +15,7 @@ from phenom_jax.theory.deep_linear import half_loss_time, most_alignment, platea
 if TYPE_CHECKING:
     import matplotlib.figure
 
+EARLIEST = 0.1  # time from which on curves are drawn
 STYLES: tuple[LineStyle, ...] = ("-", "--", "-.", ":")
 HELD = {"spectrum": min, "start": max, "depth": min, "init_scale": min}  # start: "gaussian" comes after "balanced"
 
@@ -27,11 +28,10 @@ def draw_silence(results: xr.Dataset) -> matplotlib.figure.Figure | None:
         return None
     most = most_alignment(results["depth"].values, results["inputs"].values)
     share = results["kernel_alignment"] / xr.DataArray(most, dims="run")
-    share.attrs["long_name"] = "kernel-target alignment ÷ largest"
     return curves(
-        results.assign(aligned=share),
+        _shown(results.assign(aligned=share), relative_loss="loss", aligned="alignment"),
         {"relative_loss": "--", "aligned": "-"},
-        Scale("loss, alignment", limits=(-0.02, 1.05)),
+        Scale("share of the largest", limits=(-0.02, 1.05)),
         colour="init_scale",
         panel="depth",
         at=HELD,
@@ -44,9 +44,9 @@ def draw_scale(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns the norm of the outputs over time, logarithmic."""
     linear = bool((results["model"] == "linear").all())
     return curves(
-        results.assign(output_scale=results["output_scale"].where(results["output_scale"] > 0)),
+        _shown(results, output_scale="outputs"),
         {"output_scale": "-"},
-        Scale("norm of the outputs ÷ norm of the labels", log=True),
+        Scale("norm ÷ norm of labels", log=True),
         colour="init_scale",
         panel="depth" if linear else "width",
         at=HELD,
@@ -100,7 +100,7 @@ def draw_modes(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     overlay = {name: lambda runs, steps, k=k: _saxe(runs, steps, k) for k, name in zip(shown, modes)}
     several = len(np.unique(results["start"].values)) > 1 and len(np.unique(results["init_scale"].values)) == 1
     return curves(
-        results.assign(modes),
+        _shown(results.assign(modes)),
         dict(zip(modes, STYLES)),
         Scale("strength in the network"),
         panel="start" if several else "init_scale",
@@ -115,9 +115,9 @@ def draw_turning(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     if len(np.unique(results["spectrum"].values)) < 2:
         return None
     return curves(
-        results,
-        {"relative_loss": "--", "kernel_similarity": "-"},
-        Scale("loss, cosine of kernels", limits=(-0.02, 1.05)),
+        _shown(results, relative_loss="loss", label_cosine="outputs to labels", kernel_similarity="kernels"),
+        {"relative_loss": "--", "label_cosine": ":", "kernel_similarity": "-"},
+        Scale("loss, cosine", limits=(-0.02, 1.05)),
         colour="spectrum",
         panel="depth",
         at=HELD,
@@ -128,9 +128,9 @@ def draw_turning(results: xr.Dataset) -> matplotlib.figure.Figure | None:
 def draw_relu(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns loss and alignment of ReLU networks over time."""
     return curves(
-        results.isel(run=(results["model"] == "relu").values),
+        _shown(_relu(results), relative_loss="loss", kernel_alignment="alignment"),
         {"relative_loss": "--", "kernel_alignment": "-"},
-        Scale("loss, alignment", limits=(-0.02, 1.05)),
+        Scale("loss, alignment", limits=(-0.02, 1.2)),
         colour="init_scale",
         panel="depth",
         at=HELD,
@@ -141,10 +141,10 @@ def draw_relu(results: xr.Dataset) -> matplotlib.figure.Figure | None:
 def draw_regression(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns how far ReLU networks are from kernel regression, over the init scale."""
     return profile(
-        results.isel(run=(results["model"] == "relu").values),
+        _relu(results),
         "init_scale",
         {"initial_kernel_error": "--", "kernel_error": "-"},
-        Scale("distance of test outputs ÷ their norm", log=True),
+        Scale("distance ÷ norm of outputs", log=True),
         colour="depth",
         panel="width",
         at=HELD,
@@ -155,6 +155,17 @@ def draw_regression(results: xr.Dataset) -> matplotlib.figure.Figure | None:
 
 def _linear(results: xr.Dataset) -> xr.Dataset:
     return results.isel(run=(results["model"] == "linear").values)
+
+
+def _relu(results: xr.Dataset) -> xr.Dataset:
+    return results.isel(run=(results["model"] == "relu").values)
+
+
+def _shown(results: xr.Dataset, **names: str) -> xr.Dataset:
+    """Returns the results from the time on at which something happens, the variables called by short names."""
+    times = results["step"].values * results["learning_rate"].values.max()
+    results = results.isel(step=(times == 0) | (times >= EARLIEST))
+    return results.assign({name: results[name].assign_attrs(long_name=said) for name, said in names.items()})
 
 
 def _clock(results: xr.Dataset) -> Clock:
@@ -204,13 +215,15 @@ def _half_time(runs: xr.Dataset, scales: np.ndarray) -> np.ndarray:
     if start == "balanced" or depth == 2:
         grown = 0.5 if start == "gaussian" else 1.0
         starts = np.minimum(grown * scales**depth, 0.29 * strength)
-        return np.array([half_loss_time(strength, float(u), depth) for u in starts])
+        exact = np.array([half_loss_time(strength, float(u), depth) for u in starts])
+        return np.where(scales >= runs["init_scale"].values.min(), exact, np.nan)
     learnt = runs.isel(run=runs["half_time"].notnull().values)
     if not learnt.sizes["run"]:
         return np.full(len(scales), np.nan)
     smallest = learnt["init_scale"].values.min()
     time = np.median(learnt["half_time"].values[learnt["init_scale"].values == smallest])
-    return time * plateau(scales, strength, depth) / plateau(smallest, strength, depth)
+    guide = time * plateau(scales, strength, depth) / plateau(smallest, strength, depth)
+    return np.where(scales >= smallest, guide, np.nan)
 
 
 FIGURES = (

@@ -39,7 +39,8 @@ PRESETS = {
             "start": "gaussian,balanced",
             "learning_rate": "0.005",
             "seed": "0:10",
-            "steps": "6000",
+            "steps": "4000",
+            "retire_done": "false",
         },
     ),
     "balanced": Preset(
@@ -47,12 +48,12 @@ PRESETS = {
         flags={"depth": "2,3,4", "start": "balanced", "init_scale": "0.2,0.1,0.05", "steps": "60000"},
     ),
     "digits": Preset(
-        help="Two-layer ReLU networks on scikit-learn's zeros and ones, 30 whitened components, 7 init scales, 10 "
+        help="Two-layer ReLU networks on scikit-learn's zeros and ones, 30 whitened components, 6 init scales, 10 "
         "seeds.",
         flags={
             "model": "relu",
             "width": "100",
-            "init_scale": "log:0.01:3:7",
+            "init_scale": "0.01,0.03,0.1,0.3,1,2",
             "learning_rate": "0.05",
             "seed": "0:10",
             "steps": "10000",

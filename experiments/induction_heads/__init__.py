@@ -15,21 +15,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import xarray as xr
 
+from experiments.induction_heads.claims import CLAIMS
+from experiments.induction_heads.figures import FIGURES
 from experiments.induction_heads.layout import check, draw, layout, positions, started, vocabulary
+from experiments.induction_heads.presets import PRESETS
+from experiments.induction_heads.summary import summarise
 from phenom_jax.experiment import Experiment, Quantity, Schedule
 from phenom_jax.hparams import hparams, size, static, swept
 from phenom_jax.measures.accuracy import correct, cross_entropy
 from phenom_jax.measures.attention import copying, in_context, prefix_matching, previous_token
 from phenom_jax.models.attention import Block, Decoder, Positions
 from phenom_jax.optim import adam, advance, start
-from phenom_jax.sizes import Size, exactly, masked_mean
+from phenom_jax.sizes import Size, masked_mean
 from phenom_jax.tasks.sequences import repeated
 from phenom_jax.theory.in_context import bigram, divergence, unigram
 
 EVALUATION, PROBE = 0xE7A1, 0x9806E  # keys of the sequences on which every run is measured
 EVALUATED, PROBED = 128, 4  # how many of them
+PREDICTORS = {"unigram": unigram, "bigram": bigram}
+MEMORY = 0.95  # of the running mean of gradient norms: that of one step is mostly noise
 
 
 @hparams
@@ -45,6 +50,7 @@ class InductionHeads:
     length: int = static(32, "tokens of a sequence", at_least=4)
     symbols: int = static(8, "different tokens; in recall keys, and as many values", at_least=2)
     repeats: int = static(2, "how often a block is given with task=repeated", at_least=2)
+    varied: bool = static(False, "whether blocks have random lengths, from half of length / repeats on")
     layers: int = static(2, "of attention", at_least=1)
     heads: int = static(1, "in each layer", at_least=1)
     positions: Positions = static("relative", "a bias of attention for each distance, or a learned vector per position")
@@ -60,17 +66,18 @@ class InductionHeads:
 
     def unused(self) -> dict[str, str]:
         """Returns the fields that have no effect on this run, each with the setting that makes it so."""
-        return {} if self.task == "repeated" else {"repeats": f"task={self.task}"}
+        return {} if self.task == "repeated" else dict.fromkeys(("repeats", "varied"), f"task={self.task}")
 
 
 class State(NamedTuple):
     model: Decoder
     optimizer: optax.OptState
+    gradient_norm: jax.Array  # running mean, negative before the first step
 
 
 class StepMetrics(NamedTuple):
     batch_loss: Annotated[jax.Array, Quantity("cross-entropy of the step's sequences", "nat")]
-    batch_gradient_norm: Annotated[jax.Array, Quantity("norm of the step's gradient")]
+    gradient_norm: Annotated[jax.Array, Quantity("norm of a step's gradient, mean of the last 20 or so")]
 
 
 class Measures(NamedTuple):
@@ -79,12 +86,14 @@ class Measures(NamedTuple):
     loss: Annotated[jax.Array, Quantity("loss where the context tells the answer", "nat")]
     accuracy: Annotated[jax.Array, Quantity("accuracy where the context tells the answer")]
     in_context: Annotated[jax.Array, Quantity("late loss less early loss, NaN in recall", "nat")]
+    uniform_loss: Annotated[jax.Array, Quantity("loss of guessing, chains alone", "nat")]
+    unigram_loss: Annotated[jax.Array, Quantity("loss of the unigram predictor", "nat")]
+    bigram_loss: Annotated[jax.Array, Quantity("loss of the bigram predictor", "nat")]
     unigram_divergence: Annotated[jax.Array, Quantity("KL divergence from the unigram predictor", "nat")]
     bigram_divergence: Annotated[jax.Array, Quantity("KL divergence from the bigram predictor", "nat")]
-    gradient_norm: Annotated[jax.Array, Quantity("norm of the gradient of the mean loss")]
     prefix_matching: Annotated[jax.Array, Quantity("prefix matching on the task's sequences")]
     probe_matching: Annotated[jax.Array, Quantity("prefix matching on repeated random tokens")]
-    previous_token: Annotated[jax.Array, Quantity("attention to the previous token")]
+    previous_token: Annotated[jax.Array, Quantity("attention to the previous token, where it is of use")]
     head_prefix_matching: Annotated[jax.Array, Quantity("prefix matching of each head", dims=("layer", "head"))]
     head_previous_token: Annotated[jax.Array, Quantity("previous-token attention of each head", dims=("layer", "head"))]
     head_copying: Annotated[jax.Array, Quantity("copying of each head", dims=("layer", "head"))]
@@ -103,15 +112,17 @@ def init(hp: InductionHeads) -> State:
         smeared=hp.smeared,
         block=hp.block,
     )
-    return State(model, start(make_optimizer(hp), model))
+    return State(model, start(make_optimizer(hp), model), jnp.full((), -1.0))
 
 
 def step(state: State, hp: InductionHeads, key: jax.Array) -> tuple[State, StepMetrics]:
     """Returns the state after one step of Adam on fresh sequences."""
     tokens_BxL = draw(key, hp.batch_size.padded, hp)
-    loss, gradients = jax.value_and_grad(mean_loss)(state.model, tokens_BxL, hp.batch_size, hp)
+    loss, gradients = jax.value_and_grad(batch_loss)(state.model, tokens_BxL, hp)
     model, optimizer = advance(make_optimizer(hp), gradients, state.optimizer, state.model)
-    return State(model, optimizer), StepMetrics(loss, optax.tree.norm(gradients))
+    norm = optax.tree.norm(gradients)
+    norm = jnp.where(state.gradient_norm < 0, norm, MEMORY * state.gradient_norm + (1 - MEMORY) * norm)
+    return State(model, optimizer, norm), StepMetrics(loss, norm)
 
 
 def measure(state: State, hp: InductionHeads) -> Measures:
@@ -123,16 +134,13 @@ def measure(state: State, hp: InductionHeads) -> Measures:
     told_logits_NxRxT, answers_NxR = seen.logits_NxQxT[:, task.told], tokens_NxL[:, task.told + 1]
     asked_losses_NxQ = losses(seen.logits_NxQxT[:, task.asked], tokens_NxL[:, task.asked + 1])
     by_head_LxH = jnp.stack([prefix_matching(pattern, tokens_NxL, told_L) for pattern in seen.patterns])
-    previous_LxH = jnp.stack([previous_token(pattern) for pattern in seen.patterns])
-    nan = jnp.full((), jnp.nan)
-    to_unigram, to_bigram = baselines(seen.logits_NxQxT, tokens_NxL, hp) if hp.task == "markov" else (nan, nan)
+    sources_L = np.isin(np.arange(positions(hp)), task.sources)
+    previous_LxH = jnp.stack([previous_token(pattern, sources_L) for pattern in seen.patterns])
     return Measures(
         loss=losses(told_logits_NxRxT, answers_NxR).mean(),
         accuracy=correct(told_logits_NxRxT.reshape(-1, vocabulary(hp)), answers_NxR.reshape(-1)).mean(),
-        in_context=nan if hp.task == "recall" else in_context(asked_losses_NxQ),
-        unigram_divergence=to_unigram,
-        bigram_divergence=to_bigram,
-        gradient_norm=optax.tree.norm(jax.grad(mean_loss)(model, tokens_NxL, exactly(EVALUATED), hp)),
+        in_context=jnp.full((), jnp.nan) if hp.task == "recall" else in_context(asked_losses_NxQ),
+        **baselines(seen.logits_NxQxT, tokens_NxL, hp),
         prefix_matching=by_head_LxH.max(),
         probe_matching=probe(model, hp).max(),
         previous_token=previous_LxH.max(),
@@ -144,29 +152,39 @@ def measure(state: State, hp: InductionHeads) -> Measures:
 
 def probe(model: Decoder, hp: InductionHeads) -> jax.Array:
     """Returns float[layers, heads], prefix matching on random tokens repeated after a start token (Olsson et al.)."""
-    drawn = repeated(jax.random.key(PROBE), PROBED, hp.probe_block, hp.probe_repeats, vocabulary(hp) - 1)
+    drawn = repeated(
+        jax.random.key(PROBE), PROBED, (hp.probe_block, hp.probe_block), hp.probe_repeats, vocabulary(hp) - 1
+    )
     tokens_NxL = started(drawn, hp)
     repeated_L = np.arange(tokens_NxL.shape[1]) > hp.probe_block
     patterns = model(tokens_NxL, hp.width).patterns
     return jnp.stack([prefix_matching(pattern, tokens_NxL, repeated_L) for pattern in patterns])
 
 
-def baselines(logits_NxLxT: jax.Array, tokens_NxL: jax.Array, hp: InductionHeads) -> tuple[jax.Array, jax.Array]:
-    """Returns the divergences from the unigram and from the bigram predictor on the same chains."""
+def baselines(logits_NxLxT: jax.Array, tokens_NxL: jax.Array, hp: InductionHeads) -> dict[str, jax.Array]:
+    """Returns the losses of guessing and counting on the same chains, and how far the model is from those that count.
+
+    All NaN for other tasks.
+    """
+    if hp.task != "markov":
+        names = (*(f"{name}_loss" for name in ("uniform", *PREDICTORS)), *(f"{name}_divergence" for name in PREDICTORS))
+        return dict.fromkeys(names, jnp.full((), jnp.nan))
     first = int(hp.start_token)
     states_NxL = tokens_NxL[:, first:]
-    log_probabilities_NxLxS = jax.nn.log_softmax(logits_NxLxT[:, first:, : hp.symbols], axis=-1)
-    return (
-        divergence(unigram(states_NxL, hp.symbols), log_probabilities_NxLxS),
-        divergence(bigram(states_NxL, hp.symbols), log_probabilities_NxLxS),
-    )
+    log_model_NxLxS = jax.nn.log_softmax(logits_NxLxT[:, first:, : hp.symbols], axis=-1)
+    found = {"uniform_loss": jnp.log(jnp.asarray(hp.symbols, float))}
+    for name, predictor in PREDICTORS.items():
+        predicted_NxLxS = predictor(states_NxL, hp.symbols)
+        found[f"{name}_loss"] = losses(jnp.log(predicted_NxLxS[:, :-1]), states_NxL[:, 1:]).mean()
+        found[f"{name}_divergence"] = divergence(predicted_NxLxS, log_model_NxLxS)
+    return found
 
 
-def mean_loss(model: Decoder, tokens_NxL: jax.Array, count: Size, hp: InductionHeads) -> jax.Array:
-    """Returns the mean loss, nat, of the first sequences where the task asks for a prediction."""
+def batch_loss(model: Decoder, tokens_BxL: jax.Array, hp: InductionHeads) -> jax.Array:
+    """Returns the mean loss, nat, where the task asks for a prediction."""
     asked = layout(hp).asked
-    logits_NxQxT = model(tokens_NxL, hp.width, asked).logits_NxQxT
-    return masked_mean(losses(logits_NxQxT, tokens_NxL[:, asked + 1]).mean(1), count)
+    logits_BxQxT = model(tokens_BxL, hp.width, asked).logits_NxQxT
+    return masked_mean(losses(logits_BxQxT, tokens_BxL[:, asked + 1]).mean(1), hp.batch_size)
 
 
 def losses(logits_NxQxT: jax.Array, answers_NxQ: jax.Array) -> jax.Array:
@@ -179,10 +197,6 @@ def make_optimizer(hp: InductionHeads) -> optax.GradientTransformation:
     return adam(hp.learning_rate, weight_decay=0.0, second_momentum=0.999)
 
 
-def summarise(results: xr.Dataset) -> xr.Dataset:
-    return results
-
-
 experiment = Experiment(
     name="induction_heads",
     hparams=InductionHeads,
@@ -191,5 +205,8 @@ experiment = Experiment(
     measure=measure,
     keep=lambda state: state.model,
     summarise=summarise,
+    presets=PRESETS,
+    figures=FIGURES,
+    claims=CLAIMS,
     schedule=Schedule(resolution=5, points=120),
 )

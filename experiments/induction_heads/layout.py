@@ -21,11 +21,13 @@ class Layout(NamedTuple):
     Attributes:
       asked: positions whose next token is to be predicted, ascending, int[Q].
       told: those of them whose answer the context tells, int[R].
+      sources: positions of tokens that answer, in which the token before is of use, int[S].
       answers: the tokens that are possible answers there.
     """
 
     asked: np.ndarray
     told: np.ndarray
+    sources: np.ndarray
     answers: slice
 
 
@@ -35,10 +37,11 @@ def layout(hp: InductionHeads) -> Layout:
     every = np.arange(first + hp.length - 1)
     if hp.task == "recall":
         second_keys = np.arange(first + hp.length // 2, first + hp.length, 2)
-        return Layout(second_keys, second_keys, slice(hp.symbols, 2 * hp.symbols))
+        first_values = np.arange(first + 1, first + hp.length // 2, 2)
+        return Layout(second_keys, second_keys, first_values, slice(hp.symbols, 2 * hp.symbols))
     # a block is told from its second time on, the next state of a chain from its first
     told = every[first + (hp.length // hp.repeats if hp.task == "repeated" else 0) :]
-    return Layout(every, told, slice(0, hp.symbols))
+    return Layout(every, told, np.arange(first + 1, first + hp.length), slice(0, hp.symbols))
 
 
 def draw(key: jax.Array, count: int, hp: InductionHeads) -> jax.Array:
@@ -46,7 +49,8 @@ def draw(key: jax.Array, count: int, hp: InductionHeads) -> jax.Array:
     if hp.task == "recall":
         tokens_NxL = key_value(key, count, hp.length // 4, hp.symbols)
     elif hp.task == "repeated":
-        tokens_NxL = repeated(key, count, hp.length // hp.repeats, hp.repeats, hp.symbols)
+        longest = hp.length // hp.repeats
+        tokens_NxL = repeated(key, count, (-(-longest // 2) if hp.varied else longest, longest), hp.repeats, hp.symbols)
     else:
         tokens_NxL = markov(key, count, hp.length, hp.symbols)
     return started(tokens_NxL, hp) if hp.start_token else tokens_NxL

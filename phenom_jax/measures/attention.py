@@ -27,9 +27,15 @@ def prefix_matching(pattern_NxHxLxL: jax.Array, tokens_NxL: jax.Array, queries_L
     return (pattern_NxHxLxL * counted_Nx1xLxL).sum((0, 2, 3)) / (len(tokens_NxL) * queries_L.sum())
 
 
-def previous_token(pattern_NxHxLxL: jax.Array) -> jax.Array:
-    """Returns float[heads]: mean attention from a token to the one before it, the first token left out."""
-    return jnp.diagonal(pattern_NxHxLxL, offset=-1, axis1=2, axis2=3).mean((0, 2))
+def previous_token(pattern_NxHxLxL: jax.Array, queries_L: np.ndarray) -> jax.Array:
+    """Returns float[heads]: mean attention from a token to the one before it.
+
+    Args:
+      pattern_NxHxLxL: of sequences.
+      queries_L: bool, the positions averaged over, without the first.
+    """
+    before_NxHxK = jnp.diagonal(pattern_NxHxLxL, offset=-1, axis1=2, axis2=3)
+    return before_NxHxK[:, :, np.flatnonzero(queries_L) - 1].mean((0, 2))
 
 
 def copying(circuits_LxHxTxT: jax.Array) -> jax.Array:

@@ -18,7 +18,6 @@ from phenom_jax.sizes import Size, draw_columns, exactly
 
 Positions = Literal["relative", "learned"]
 Block = Literal["attention", "full"]
-HIDDEN = 4  # hidden units of an MLP for each unit of the stream
 
 
 class Seen(NamedTuple):
@@ -46,7 +45,7 @@ class Decoder(nnx.Module):
       layers: how many.
       heads: in each layer, a divisor of the width.
       positions: "relative" adds to the attention scores a number for each head and distance, zero at the start and
-        alike from distance length - 1 on; "learned" adds to the stream a vector for each position, N(0, 1) at the start.
+        alike from distance length - 1 on; "learned" adds to the stream a vector for each position, N(0, 1) too.
       smeared: whether the keys of a head mix with those of the token before, by a learned share that starts at a half
         (Olsson et al. 2022, arXiv:2209.11895, "Argument 2").
       block: "full" layers have LayerNorm before attention and before an MLP, and there is one before the logits.
@@ -117,24 +116,21 @@ class Layer(nnx.Module):
     """
 
     def __init__(self, key: jax.Array, width: Size, heads: int, reach: int, smeared: bool, block: Block):
-        *matrix_keys, into_key, out_key = jax.random.split(key, 6)
+        *matrix_keys, mlp_key = jax.random.split(key, 5)
         of_head = head_size(width, heads)
         self.query, self.key, self.value = (_heads(key, heads, width, of_head, width) for key in matrix_keys[:3])
         self.output = _heads(matrix_keys[3], heads, of_head, width, width)
         self.bias = nnx.Param(jnp.zeros((heads, reach))) if reach else None
         self.smear = nnx.Param(jnp.zeros(heads)) if smeared else None
-        self.norms, self.into, self.out_of = None, None, None
-        if block == "full":
-            hidden = Size(HIDDEN * width.active, HIDDEN * width.padded)
-            self.norms = nnx.List([LayerNorm(width), LayerNorm(width)])
-            self.into, self.out_of = Dense(into_key, width, hidden), Dense(out_key, hidden, width)
+        self.norm = LayerNorm(width) if block == "full" else None
+        self.mlp = MLP(mlp_key, width) if block == "full" else None
 
     def __call__(self, stream_NxLxD: jax.Array, width: Size, at: np.ndarray) -> tuple[jax.Array, jax.Array]:
         """Returns the stream at the positions `at` after this layer, and its pattern float[N, heads, Q, L]."""
         heads = len(self.query)
-        seen_NxLxD = stream_NxLxD if self.norms is None else self.norms[0](stream_NxLxD, width)
-        asked_NxQxD = seen_NxLxD[:, at] if len(at) < stream_NxLxD.shape[1] else seen_NxLxD
-        stream_NxQxD = stream_NxLxD[:, at] if len(at) < stream_NxLxD.shape[1] else stream_NxLxD
+        seen_NxLxD = stream_NxLxD if self.norm is None else self.norm(stream_NxLxD, width)
+        every = len(at) == stream_NxLxD.shape[1]
+        asked_NxQxD, stream_NxQxD = (x if every else x[:, at] for x in (seen_NxLxD, stream_NxLxD))
         query, key, value, output = (weight[...] for weight in (self.query, self.key, self.value, self.output))
         if heads == 1:
             scores_NxHxQxL = ((asked_NxQxD @ (query[0] @ key[0].T)) @ seen_NxLxD.mT)[:, None]
@@ -148,9 +144,8 @@ class Layer(nnx.Module):
             mixed_NxHxQxF = pattern_NxHxQxL @ jnp.einsum("nld,hdf->nhlf", seen_NxLxD, value)
             added_NxQxD = jnp.einsum("nhqf,hfd->nqd", mixed_NxHxQxF, output)
         stream_NxQxD = stream_NxQxD + added_NxQxD
-        if self.norms is not None and self.into is not None and self.out_of is not None:
-            hidden_NxQxW = ACTIVATIONS["gelu"](self.into(self.norms[1](stream_NxQxD, width)))
-            stream_NxQxD = stream_NxQxD + self.out_of(hidden_NxQxW)
+        if self.mlp is not None:
+            stream_NxQxD = stream_NxQxD + self.mlp(stream_NxQxD, width)
         return stream_NxQxD, pattern_NxHxQxL
 
     def _pattern(self, scores_NxHxQxL: jax.Array, at: np.ndarray) -> jax.Array:
@@ -167,6 +162,20 @@ class Layer(nnx.Module):
             scores_NxHxQxL = scores_NxHxQxL + bias_HxR[:, near_QxL][None]
         masked = jnp.where((distance_QxL >= 0)[None, None], scores_NxHxQxL, -jnp.inf)
         return jax.nn.softmax(masked, axis=-1)
+
+
+class MLP(nnx.Module):
+    """LayerNorm, then one hidden layer of GELU units, four for each dimension of the stream."""
+
+    def __init__(self, key: jax.Array, width: Size):
+        into_key, out_key = jax.random.split(key)
+        hidden = Size(4 * width.active, 4 * width.padded)
+        self.norm = LayerNorm(width)
+        self.into, self.out_of = Dense(into_key, width, hidden), Dense(out_key, hidden, width)
+
+    def __call__(self, stream_NxQxD: jax.Array, width: Size) -> jax.Array:
+        """Returns what is added to the stream."""
+        return self.out_of(ACTIVATIONS["gelu"](self.into(self.norm(stream_NxQxD, width))))
 
 
 def head_size(width: Size, heads: int) -> Size:

@@ -33,9 +33,25 @@ def key_value(key: jax.Array, count: int, pairs: int, symbols: int) -> jax.Array
     return _each(one, key, count)
 
 
-def repeated(key: jax.Array, count: int, block: int, repeats: int, symbols: int) -> jax.Array:
-    """Returns a block of independent uniform tokens below `symbols`, several times, int32[count, block repeats]."""
-    return _each(lambda key: jnp.tile(jax.random.randint(key, (block,), 0, symbols), repeats), key, count)
+def repeated(key: jax.Array, count: int, block: tuple[int, int], repeats: int, symbols: int) -> jax.Array:
+    """Returns a block of independent uniform tokens below `symbols`, again and again, int32[count, longest repeats].
+
+    Args:
+      key: typed PRNG key.
+      count: sequences.
+      block: the shortest and the longest block; each sequence has a length of its own, uniform between them.
+      repeats: how often the longest fits.
+      symbols: different tokens.
+    """
+    shortest, longest = block
+    places_L = jnp.arange(longest * repeats)
+
+    def one(key: jax.Array) -> jax.Array:
+        length_key, token_key = jax.random.split(key)
+        length = jax.random.randint(length_key, (), shortest, longest + 1)
+        return jax.random.randint(token_key, (longest,), 0, symbols)[places_L % length]
+
+    return _each(one, key, count)
 
 
 def markov(key: jax.Array, count: int, length: int, symbols: int) -> jax.Array:

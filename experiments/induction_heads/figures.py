@@ -1,0 +1,173 @@
+"""The figures of an induction-head sweep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from experiments.induction_heads.summary import MATCHING, head_score
+from phenom_jax.results.curves import Scale, curves
+from phenom_jax.results.figures import Figure, colours, note, style
+from phenom_jax.results.maps import phase_diagram
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+KINDS = ("smeared", "positions", "varied", "block", "layers", "heads")  # the first that varies has the panels
+AROUND = (0.4, 2.5)  # times the step of the steepest fall
+DRAWN = 100  # runs
+
+
+def draw_transition(results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns loss, prefix matching and gradient norm of each run that solves its task, aligned at the steepest fall."""
+    runs = results.isel(run=results["fall_step"].notnull().values)
+    total = runs.sizes["run"]
+    if not total:
+        return None
+    runs = runs.isel(run=slice(DRAWN)).assign(score=head_score(runs))
+    shown = {"loss": "loss (nat)", "score": "largest prefix matching", "gradient_norm": "gradient norm"}
+    near = np.geomspace(*AROUND, 121)
+    steps = runs["step"].values.astype(float)
+    with style():
+        import matplotlib.figure
+
+        figure = matplotlib.figure.Figure(figsize=(12.9, 4.3))
+        axes = figure.subplots(1, 3, sharex=True)
+        for axis, (name, label), colour in zip(axes, shown.items(), colours(3), strict=True):
+            aligned = []
+            for values, fall in zip(runs[name].values, runs["fall_step"].values, strict=True):
+                measured = np.isfinite(values)
+                axis.plot(steps[measured] / fall, values[measured], color=colour, linewidth=0.7, alpha=0.4)
+                inside = np.interp(near, steps[measured] / fall, values[measured], left=np.nan, right=np.nan)
+                aligned.append(inside)
+            axis.plot(near, _middle(np.array(aligned)), color=colour)
+            axis.axvline(1, color="#888888", linewidth=1, linestyle=":")
+            axis.set_xscale("log")
+            axis.set_xticks([0.5, 1, 2], ["0.5", "1", "2"])
+            axis.minorticks_off()
+            axis.set_xlim(*AROUND)
+            axis.set_ylabel(label)
+            axis.set_xlabel("step / step of steepest fall")
+        axes[1].axhline(MATCHING, color="#888888", linewidth=1, linestyle=":")
+        left_out = f", the first {DRAWN} drawn" if total > DRAWN else ""
+        note(figure, [f"median and every one of {total} runs that solve their task{left_out}; {_never(results)}"])
+    return figure
+
+
+def draw_loss(results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns the loss over training."""
+    panel = _varying(results)
+    return curves(
+        results, {"loss": "-"}, Scale("loss (nat)"), colour="layers", panel=panel if panel != "layers" else None
+    )
+
+
+def draw_scores(results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns what the first and the last layer attend to, and whether the last copies; largest over the heads."""
+    if not (results["layers"] > 1).any():
+        return None
+    runs = results.isel(run=(results["layers"] > 1).values)
+    last = xr.DataArray(runs["layers"].values, dims="run")
+
+    def of_layer(name: str, layer: object, said: str) -> xr.DataArray:
+        return runs[f"head_{name}"].sel(layer=layer).max("head").drop_vars("layer").assign_attrs(long_name=said)
+
+    runs = runs.assign(
+        below=of_layer("previous_token", 1, "previous token, first layer"),
+        matching=of_layer("prefix_matching", last, "prefix matching, last layer"),
+        copied=of_layer("copying", last, "copying, last layer"),
+    )
+    return curves(
+        runs,
+        {"below": ":", "copied": "--", "matching": "-"},
+        Scale("score", limits=(-1.02 if (runs["copied"] < -0.1).any() else -0.02, 1.02)),
+        panel=_varying(runs),
+        threshold=MATCHING,
+    )
+
+
+def draw_chains(results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns the loss on Markov chains beside those of guessing and counting."""
+    runs = results.isel(run=(results["task"] == "markov").values)
+    return curves(
+        runs,
+        {"uniform_loss": ":", "unigram_loss": "-.", "bigram_loss": "--", "loss": "-"},
+        Scale("loss (nat)", limits=(None, 1.2)),
+        panel="layers",
+    )
+
+
+def draw_divergences(results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns how far the model is from the unigram and from the bigram predictor."""
+    runs = results.isel(run=(results["task"] == "markov").values)
+    return curves(
+        runs,
+        {"unigram_divergence": "--", "bigram_divergence": "-"},
+        Scale("KL divergence (nat)", log=True),
+        panel="layers",
+    )
+
+
+def _varying(results: xr.Dataset) -> str | None:
+    return next((name for name in KINDS if len(np.unique(results[name].values)) > 1), None)
+
+
+def _middle(values_NxP: np.ndarray) -> np.ndarray:
+    """Returns the median of each column where half of the runs or more were measured."""
+    known = np.isfinite(values_NxP).sum(0) * 2 >= len(values_NxP)
+    return np.array([np.nanmedian(column) if some else np.nan for column, some in zip(values_NxP.T, known)])
+
+
+def _never(results: xr.Dataset) -> str:
+    others = int((results["solve_step"].isnull() & (results["task"] != "markov")).sum())
+    return f"{others} others do not" if others else "all do"
+
+
+FIGURES = (
+    Figure(
+        "transition",
+        "Loss, head and gradient change together",
+        "Loss, prefix matching (of the head that has most) and the norm of the gradient, with steps counted in those "
+        "to the steepest fall of each run's loss. Thin lines are single runs.",
+        draw_transition,
+    ),
+    Figure(
+        "loss", "The loss over training", "Where the context tells the answer; thin lines are single runs.", draw_loss
+    ),
+    Figure(
+        "scores",
+        "The parts of an induction head",
+        "Attention to the previous token in the first layer, where it is of use, and prefix matching and copying in "
+        "the last: for each the head that does it most.",
+        draw_scores,
+    ),
+    Figure(
+        "grid",
+        "When a head forms",
+        "Median number of steps until some head's prefix matching passes 0.5, over depth and width (or what else "
+        "varies).",
+        lambda results: phase_diagram(
+            results,
+            "match_step",
+            x=("width", "layers", "positions", "learning_rate", "symbols", "length"),
+            y=("layers", "smeared", "block", "varied", "heads", "start_token"),
+            label="steps to a head",
+        ),
+        format="svg",
+    ),
+    Figure(
+        "chains",
+        "First states, then transitions are counted",
+        "Loss on Markov chains beside that of guessing, of counting states (unigram) and of counting transitions "
+        "(bigram, the best there is), on the same chains.",
+        draw_chains,
+    ),
+    Figure(
+        "divergences",
+        "Nearness to what counts",
+        "How far the predictions are from those of the unigram and of the bigram predictor.",
+        draw_divergences,
+    ),
+)

@@ -48,16 +48,23 @@ SUITABLE = {
         training={"seed": "0", "kept_points": "11"},
         sampling={
             "seed": "0:32",
-            "steps": "10000",
-            "burn_in": "2000",
+            "steps": "60000",
+            "burn_in": "20000",
             "n_beta": "1000",
             "step_size": "1e-5",
             "loss": "behaviour",
         },
     ),
     "grokking": Suitable(
-        training={"seed": "0:4", "weight_decay": "1", "width": "128", "steps": "3000", "kept_points": "10"},
-        sampling={"batch": "256"},
+        training={"seed": "0:4", "weight_decay": "1", "width": "128", "steps": "3000", "kept_points": "16"},
+        sampling={
+            "seed": "0:4",
+            "batch": "256",
+            "step_size": "1e-3",
+            "localisation": "100",
+            "steps": "1000",
+            "burn_in": "200",
+        },
     ),
 }
 
@@ -106,6 +113,9 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     for name in ("run", "experiment", "out", "source", "checkpoint"):
         parser.add_argument(f"--{name}", default=None)
     own, rest = parser.parse_known_args(arguments)
+    for word in rest:
+        if (flag := word.lstrip("-").partition("=")[0]) in ("network", "anchor"):
+            raise InvalidValue(f"{flag}: set by the launcher, from --source and --checkpoint")
     if bool(own.run) == bool(own.experiment):
         given = "both are" if own.run else "none is"
         raise InvalidValue(f"run, experiment: {given} given, allowed is one of --run=DIR and --experiment=NAME")

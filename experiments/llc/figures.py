@@ -55,6 +55,12 @@ def _curvature(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     return two_axes(trained, {"hessian_trace": "-"}, left, {"effective_rank": "--"}, right, panel=panel)
 
 
+def _traces(results: xr.Dataset, variable: str, scale: Scale) -> matplotlib.figure.Figure | None:
+    """Returns the draws of the first source run's chains; of several settings, of the middle one."""
+    draws = results.isel(step=results["step"].values > results["burn_in"].values.max(initial=0))
+    return curves(draws, {variable: "-"}, scale, panel="checkpoint", at={"source": min}, clock=MOVES)
+
+
 def _trained(results: xr.Dataset) -> xr.Dataset | None:
     """Returns curves over the source's steps, or None where fewer than two kept states have chains that are over."""
     if "source_step" not in results or not (results["status"] == "finished").any():
@@ -88,20 +94,13 @@ FIGURES = (
         "estimate_traces",
         "Where the estimates settle",
         "The coefficient from the draws so far, a thin line per chain, a panel per kept state. Burn-in is left out.",
-        lambda results: curves(results, {"llc": "-"}, COEFFICIENT, panel="checkpoint", at={"source": min}, clock=MOVES),
+        lambda results: _traces(results, "llc", COEFFICIENT),
     ),
     Figure(
         "loss_traces",
         "The loss along the chains",
-        "The sampled loss at the draws, a thin line per chain, a panel per kept state.",
-        lambda results: curves(
-            results,
-            {"draw_loss": "-"},
-            Scale("loss"),
-            panel="checkpoint",
-            at={"source": min},
-            clock=MOVES,
-        ),
+        "The sampled loss at the draws, a thin line per chain, a panel per kept state. Burn-in is left out.",
+        lambda results: _traces(results, "draw_loss", Scale("sampled loss")),
     ),
     Figure(
         "calibration",

@@ -33,10 +33,11 @@ def over_training(results: xr.Dataset) -> xr.Dataset:
     steps, step_of = np.unique(final["source_step"].values, return_inverse=True)
     places = run_of.reshape(-1) * len(steps) + step_of
     curves = {
-        str(name): (("run", "step"), _means(array.values, places, (len(first), len(steps))), array.attrs)
+        str(name): (("run", "step"), _means(array.values, places, (len(first), len(steps))), dict(array.attrs))
         for name, array in final.data_vars.items()
         if name not in of_source and array.dtype.kind == "f"
     }
+    curves["llc"][2]["long_name"] = "local learning coefficient"
     coordinates = {name: ("run", results[name].values[first], {"hyperparameter": "swept"}) for name in labels}
     coordinates |= {name: ("run", final[name].values[first], {"hyperparameter": "swept"}) for name in of_source}
     if of_source:  # the source's place says no more than what it was trained with

@@ -110,14 +110,18 @@ def groups(results: xr.Dataset) -> list[Group]:
 def reach(final: xr.Dataset) -> np.ndarray:
     """Returns, per run, the chain's largest distance from the kept weights over what localisation allows, float[run].
 
-    If the loss falls nowhere below that of the kept weights' surroundings, |w - w*|² has at most the distribution of d
-    normal variables of variance 1 / localisation: a norm of about sqrt(d / localisation), with a standard deviation of
-    sqrt(1 / (2 localisation)). A chain six of those further out went downhill. NaN where the chain diverged.
+    Where no step leads below the loss at the kept weights, |w - w*|² has at most the distribution of d normal variables
+    of variance v: a norm of about sqrt(d v), with a standard deviation of sqrt(v / 2). A chain six of those further out
+    went downhill. With localisation gamma alone, moves of size epsilon have v = 1 / (gamma (1 - epsilon gamma / 4)).
+    NaN where the chain diverged, 0 without localisation.
     """
     localisation = final["localisation"].values
-    with np.errstate(divide="ignore", invalid="ignore"):
-        allowed = (np.sqrt(final["weight_count"].values) + 6 / np.sqrt(2)) / np.sqrt(localisation)
-        return final["furthest"].values / allowed
+    shorter = np.maximum(1 - final["step_size"].values * localisation / 4, 0)
+    return (
+        final["furthest"].values
+        * np.sqrt(localisation * shorter)
+        / (np.sqrt(final["weight_count"].values) + 6 / np.sqrt(2))
+    )
 
 
 def _chains(results: xr.Dataset) -> Iterator[np.ndarray]:

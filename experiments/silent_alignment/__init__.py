@@ -23,7 +23,7 @@ from experiments.silent_alignment.claims import CLAIMS
 from experiments.silent_alignment.figures import FIGURES
 from experiments.silent_alignment.presets import PRESETS
 from experiments.silent_alignment.summary import TURNED, summarise
-from phenom_jax.experiment import Experiment, Quantity, Schedule
+from phenom_jax.experiment import Experiment, FloatType, Quantity, Schedule
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
 from phenom_jax.measures.tangent_kernel import Signals, alignment, layered_kernel, similarity
 from phenom_jax.models.deep_linear import DeepLinear, DeepReLU
@@ -148,7 +148,7 @@ def measure(state: State, hp: SilentAlignment) -> Measures:
     outputs_NxC, labels_NxC = state.model(examples.inputs_NxD), examples.labels_NxC
     loss = mean_loss(state.model, examples)
     seen_NxD, answers_N = examples.inputs_NxD[:LOOKED_AT], labels_NxC[:LOOKED_AT].reshape(-1)
-    kernel, turning = (kernel_of(model, seen_NxD) for model in (state.model, state.turning))
+    kernel, turning = (kernel_of(model, hp, seen_NxD) for model in (state.model, state.turning))
     strengths, growing = mode_strengths(state.model, hp)
     return Measures(
         loss=loss,
@@ -178,7 +178,7 @@ def kernel_measures(state: State, hp: SilentAlignment) -> KernelMeasures:
     missing_N = labels_N - state.initial(train_NxD)[:, 0]
 
     def compare(model: DeepLinear) -> tuple[jax.Array, jax.Array]:
-        kernel_NxN, across_MxN = kernel_of(model, train_NxD), kernel_of(model, test_MxD, train_NxD)
+        kernel_NxN, across_MxN = kernel_of(model, hp, train_NxD), kernel_of(model, hp, test_MxD, train_NxD)
         penalty = RIDGE * jnp.trace(kernel_NxN) / len(kernel_NxN)
         learnt_M = across_MxN @ kernel_ridge(kernel_NxN, missing_N, penalty)
         predicted_M = state.initial(test_MxD)[:, 0] + learnt_M
@@ -198,6 +198,12 @@ def kernel_measures(state: State, hp: SilentAlignment) -> KernelMeasures:
 def done(metrics: Measures) -> jax.Array:
     """Returns whether the loss is at most 1e-4 of that of zero outputs."""
     return metrics.relative_loss <= LEARNT
+
+
+def check_precision(hp: SilentAlignment, float_type: FloatType) -> None:
+    """Raises InvalidValue where kernel regression would be solved in single precision."""
+    if hp.model == "relu" and float_type != "float64":
+        raise InvalidValue(f"float_type: {float_type} is not enough for model=relu, whose kernels are nearly singular")
 
 
 def mean_loss(model: DeepLinear, examples: Examples) -> jax.Array:
@@ -257,13 +263,18 @@ def balanced(model: DeepLinear, hp: SilentAlignment) -> DeepLinear:
     return jax.tree.unflatten(jax.tree.structure(model), [hp.init_scale * weight for weight in weights])
 
 
-def kernel_of(model: DeepLinear, x_NxD: jax.Array, others_MxD: jax.Array | None = None) -> jax.Array:
-    """Returns the tangent kernel of the examples, or between them and others."""
-    layers, others = (
-        None if x is None else [Signals(*layer) for layer in model.signals(x)] for x in (x_NxD, others_MxD)
-    )
-    assert layers is not None
-    return layered_kernel(layers, others)
+def kernel_of(
+    model: DeepLinear, hp: SilentAlignment, x_NxD: jax.Array, others_MxD: jax.Array | None = None
+) -> jax.Array:
+    """Returns the tangent kernel of the examples, or between them and others; zero for outputs that are padding."""
+
+    def signals(x_NxD: jax.Array) -> list[Signals]:
+        active_C = jnp.ones(1, bool) if hp.model == "relu" else hp.modes.mask
+        return [
+            Signals(inputs, jnp.where(active_C[None, :, None], slopes, 0)) for inputs, slopes in model.signals(x_NxD)
+        ]
+
+    return layered_kernel(signals(x_NxD), None if others_MxD is None else signals(others_MxD))
 
 
 def balance_change(state: State, hp: SilentAlignment) -> jax.Array:
@@ -312,4 +323,5 @@ experiment = Experiment(
     claims=CLAIMS,
     schedule=Schedule(points=300, expensive_points=2, kept_points=0),
     float_type="float64",
+    check_precision=check_precision,
 )

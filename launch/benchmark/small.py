@@ -1,20 +1,30 @@
-"""Sparse parity: our engine against PyTorch, as a loop over runs and as vmapped ensembles."""
+"""Sparse parity, a model so small that overhead decides: against PyTorch, as a loop over runs and vmapped ensembles.
+
+A perceptron 30-100-1 on fresh batches of 32, hinge loss, SGD: the defaults of `experiments.sparse_parity`.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.sparse_parity import SparseParity, make_model
+from experiments.sparse_parity import experiment as sparse_parity
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race
-from launch.benchmark.parity import experiment
 from launch.benchmark.trainer import Axes, Trainer, sweep_work
 from phenom_jax.engine.devices import Devices
+from phenom_jax.experiment import Schedule
 from phenom_jax.hparams import build
 from phenom_jax.sweep.axes import Run
 
+# runs that never end and are hardly looked at: what is compared are steps
+experiment = dataclasses.replace(
+    sparse_parity, done=None, keep=None, schedule=Schedule(resolution=100, points=20, kept_points=0)
+)
 AXES: Axes = {"seed": range(1024)}
 ENSEMBLES = (64, 128, 256, 512, 1024, 2048)
 
@@ -24,8 +34,7 @@ def parity_mlp(devices: Devices, effort: Effort = FULL, axes: Axes = AXES) -> It
     from launch.benchmark import torch_parity as peer
 
     trainer, run = _ours(devices, axes)
-    hp = build(experiment.hparams, run.values)
-    loop = peer.Loop(layers_of(run), hp.learning_rate, hp.batch, hp.degree)
+    loop = peer.Loop(layers_of(run), *peer_setting(run))
     threads = max(_threads(), key=lambda count: loop.run_steps_per_second(effort.seconds / 2, count))
     ours, theirs = race(
         trainer.run_steps_per_second, lambda seconds: loop.run_steps_per_second(seconds, threads), effort=effort
@@ -41,14 +50,13 @@ def parity_vmap(
     from launch.benchmark import torch_parity as peer
 
     trainer, run = _ours(devices, axes)
-    hp = build(experiment.hparams, run.values)
     scanned = {}
     for runs in ensembles:
-        ensemble = peer.Ensemble(layers_of(run), hp.learning_rate, hp.batch, hp.degree, runs)
+        ensemble = peer.Ensemble(layers_of(run), *peer_setting(run), runs)
         for threads in _threads():
             scanned[runs, threads] = ensemble.run_steps_per_second(effort.seconds / 2, threads)
     runs, threads = max(scanned, key=scanned.__getitem__)
-    best = peer.Ensemble(layers_of(run), hp.learning_rate, hp.batch, hp.degree, runs)
+    best = peer.Ensemble(layers_of(run), *peer_setting(run), runs)
     ours, theirs = race(
         trainer.run_steps_per_second, lambda seconds: best.run_steps_per_second(seconds, threads), effort=effort
     )
@@ -58,9 +66,17 @@ def parity_vmap(
 
 def layers_of(run: Run) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns the run's initial weights [out, in] and biases [out], layer by layer."""
-    hp = jax.tree.map(jnp.asarray, build(experiment.hparams, run.values))
-    hidden, hidden_bias, readout, readout_bias = map(np.array, jax.jit(experiment.init)(hp).weights)
-    return [(hidden.T, hidden_bias), (readout.T, readout_bias)]
+    model = jax.jit(make_model)(jax.tree.map(jnp.asarray, build(SparseParity, run.values)))
+    hidden_IxW, hidden_bias_W, readout_Wx1, readout_bias = map(
+        np.array, (model.hidden_IxW, model.hidden_bias_W, model.readout_Wx1, model.readout_bias)
+    )
+    return [(hidden_IxW.T, hidden_bias_W), (readout_Wx1.T, readout_bias[None])]
+
+
+def peer_setting(run: Run) -> tuple[float, int, int]:
+    """Returns the run's learning rate, batch size and degree."""
+    hp = build(SparseParity, run.values)
+    return hp.learning_rate, int(hp.batch_size.active), int(hp.degree.active)
 
 
 def _ours(devices: Devices, axes: Axes) -> tuple[Trainer, Run]:

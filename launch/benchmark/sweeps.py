@@ -13,7 +13,7 @@ from rich.console import Console
 
 from experiments.grokking import experiment as grokking
 from launch.benchmark.comparison import FULL, Comparison, Effort, race
-from launch.benchmark.parity import experiment as parity
+from launch.benchmark.small import experiment as parity
 from launch.benchmark.trainer import Axes, Trainer, run_steps_per_second, sweep_work
 from phenom_jax.engine.config import RunDirectory, make_config
 from phenom_jax.engine.devices import Devices

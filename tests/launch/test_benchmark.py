@@ -13,13 +13,13 @@ from experiments.grokking import experiment as grokking
 from launch.benchmark import __main__ as benchmark
 from launch.benchmark import costs, networks, perceptron, small, sweeps
 from launch.benchmark.comparison import Comparison, Effort, race
-from launch.benchmark.parity import Parity, draw
-from launch.benchmark.parity import experiment as parity
+from launch.benchmark.small import experiment as parity
 from launch.benchmark.trainer import Trainer, run_steps_per_second, sweep_work
 from phenom_jax.engine.devices import all_devices
 from phenom_jax.engine.program import AXIS, LIVE, Layout
 from phenom_jax.hparams import build
 from phenom_jax.tasks.epochs import batch
+from phenom_jax.tasks.parity import draw, unpacked
 
 BRIEF = Effort(seconds=0.01, rounds=1)
 COURSE = perceptron.COURSE | {"modulus": [11], "width": [16], "seed": [0, 1, 2]}
@@ -54,24 +54,15 @@ def test_torch_trains_parity_as_we_do(devices):
     peer = pytest.importorskip("launch.benchmark.torch_parity", exc_type=ImportError)
     run = sweep_work(parity, {"seed": [3]}, devices).plan.buckets[0].runs[0]
     hp = build(parity.hparams, run.values)
-    ours = losses_of_ours(parity, hp, 8, "loss")
-    loop = peer.Loop(small.layers_of(run), hp.learning_rate, hp.batch, hp.degree)
-    ensemble = peer.Ensemble(small.layers_of(run), hp.learning_rate, hp.batch, hp.degree, runs=2)
+    ours = losses_of_ours(parity, hp, 8, "batch_loss")
+    loop = peer.Loop(small.layers_of(run), *small.peer_setting(run))
+    ensemble = peer.Ensemble(small.layers_of(run), *small.peer_setting(run), runs=2)
     for index, loss in enumerate(ours):
-        inputs, labels = (peer.torch.tensor(np.array(part)) for part in draw(jax.random.key(index), hp.batch, hp))
+        words = draw(jax.random.key(index), hp.batch_size.active, hp.inputs)
+        inputs, labels = (peer.torch.tensor(np.array(part)) for part in unpacked(words, hp.inputs, hp.degree.active))
         np.testing.assert_allclose(loop.step(inputs, labels).item(), loss, rtol=1e-5)
         both = ensemble.step(inputs.expand(2, *inputs.shape), labels.expand(2, *labels.shape))
         np.testing.assert_allclose(both.numpy(), [loss, loss], rtol=1e-5)
-
-
-def test_parity_inputs_are_fair_signs_and_labels_their_product(devices):
-    inputs, labels = map(np.asarray, draw(jax.random.key(0), 4000, Parity(degree=3)))
-    assert inputs.shape == (4000, 30)
-    assert set(np.unique(inputs)) == {-1.0, 1.0}
-    np.testing.assert_array_equal(labels, inputs[:, 0] * inputs[:, 1] * inputs[:, 2])
-    covariance = inputs.T @ inputs / 4000
-    assert np.abs(inputs.mean(0)).max() < 0.08  # five standard errors
-    assert np.abs(covariance - np.eye(30)).max() < 0.08
 
 
 def test_torch_draws_the_same_task():

@@ -50,7 +50,7 @@ class StepMetrics(NamedTuple):
 
 
 class Measures(NamedTuple):
-    loss: Annotated[jax.Array, Quantity("loss, of that of a zero tensor")]
+    loss: Annotated[jax.Array, Quantity("loss, in that of a zero tensor")]
     alignment: Annotated[jax.Array, Quantity("overlap of each factor with its target", dims=("factor",))]
 
 
@@ -199,7 +199,7 @@ FIGURES = (
         lambda results: curves(
             results,
             {"loss": "-"},
-            Scale("loss, of a zero tensor's", log=True, limits=(5e-4, 2)),
+            Scale("loss / loss of a zero tensor", log=True, limits=(1e-3, 2)),
             colour="clamped",
             panel="scale",
             threshold=LEARNT,

@@ -208,5 +208,5 @@ experiment = Experiment(
     presets=PRESETS,
     figures=FIGURES,
     claims=CLAIMS,
-    schedule=Schedule(resolution=5, points=120),
+    schedule=Schedule(resolution=10, points=120),
 )

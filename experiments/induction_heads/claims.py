@@ -220,7 +220,8 @@ def _median(values: np.ndarray, runs: xr.Dataset) -> Interval:
 def _final(runs: xr.Dataset, name: str) -> np.ndarray:
     """Returns float[run, layer, head], each run's last measured values."""
     values = runs[name].values
-    last = values.shape[1] - 1 - np.isfinite(values).any((2, 3))[:, ::-1].argmax(1)
+    measured = np.any(np.isfinite(values), axis=(2, 3))
+    last = values.shape[1] - 1 - measured[:, ::-1].argmax(1)
     return values[np.arange(len(values)), last]
 
 
@@ -254,8 +255,8 @@ CLAIMS = (
         "Olsson et al. 2022, argument 1; known: from 2 to 0.5 nat within about 80 steps near step 400",
         abrupt,
         rule="In recall with two layers or more. Holds if the fall from 80 % to 25 % of the loss of guessing takes "
-        "less than half of all steps up to its end, in the median with its whole 95 % bootstrap interval over seeds; fails "
-        "if more.",
+        "less than half of all steps up to its end, in the median with its whole 95 % bootstrap interval over "
+        "seeds; fails if more.",
     ),
     Claim(
         "two_layers",

@@ -8,11 +8,13 @@ import numpy as np
 import xarray as xr
 
 from experiments.induction_heads.summary import MATCHING, head_score
-from phenom_jax.results.curves import Scale, curves
+from phenom_jax.results.axes import show, words
+from phenom_jax.results.curves import Key, Scale, curves, legend, shown_values, where
 from phenom_jax.results.figures import Figure, colours, note, style
 from phenom_jax.results.maps import phase_diagram
 
 if TYPE_CHECKING:
+    import matplotlib.axes
     import matplotlib.figure
 
 KINDS = ("smeared", "positions", "varied", "block", "layers", "heads")  # the first that varies has the panels
@@ -21,39 +23,53 @@ DRAWN = 100  # runs
 
 
 def draw_transition(results: xr.Dataset) -> matplotlib.figure.Figure | None:
-    """Returns loss, prefix matching and gradient norm of each run that solves its task, aligned at the steepest fall."""
+    """Returns loss, prefix matching and gradient norm of each run that solves its task, aligned at its fall."""
     runs = results.isel(run=results["fall_step"].notnull().values)
     total = runs.sizes["run"]
     if not total:
         return None
-    runs = runs.isel(run=slice(DRAWN)).assign(score=head_score(runs))
-    shown = {"loss": "loss (nat)", "score": "largest prefix matching", "gradient_norm": "gradient norm"}
-    near = np.geomspace(*AROUND, 121)
-    steps = runs["step"].values.astype(float)
+    runs = runs.assign(score=head_score(runs))
+    kind = _varying(runs)
+    values, thinned = shown_values(runs, kind, 6)
+    panels_of = {"loss": "loss (nat)", "score": "largest prefix matching", "gradient_norm": "gradient norm"}
     with style():
         import matplotlib.figure
 
-        figure = matplotlib.figure.Figure(figsize=(12.9, 4.3))
-        axes = figure.subplots(1, 3, sharex=True)
-        for axis, (name, label), colour in zip(axes, shown.items(), colours(3), strict=True):
-            aligned = []
-            for values, fall in zip(runs[name].values, runs["fall_step"].values, strict=True):
-                measured = np.isfinite(values)
-                axis.plot(steps[measured] / fall, values[measured], color=colour, linewidth=0.7, alpha=0.4)
-                inside = np.interp(near, steps[measured] / fall, values[measured], left=np.nan, right=np.nan)
-                aligned.append(inside)
-            axis.plot(near, _middle(np.array(aligned)), color=colour)
+        figure = matplotlib.figure.Figure(figsize=(12.9, 4.6))
+        axes = figure.subplots(1, 3)
+        for axis, (name, label) in zip(axes, panels_of.items(), strict=True):
+            for value, colour in zip(values, colours(len(values)), strict=True):
+                _draw_aligned(axis, where(runs, kind, value), name, colour)
             axis.axvline(1, color="#888888", linewidth=1, linestyle=":")
             axis.set_xscale("log")
             axis.set_xticks([0.5, 1, 2], ["0.5", "1", "2"])
             axis.minorticks_off()
             axis.set_xlim(*AROUND)
-            axis.set_ylabel(label)
+            axis.set_title(label)
             axis.set_xlabel("step / step of steepest fall")
         axes[1].axhline(MATCHING, color="#888888", linewidth=1, linestyle=":")
-        left_out = f", the first {DRAWN} drawn" if total > DRAWN else ""
-        note(figure, [f"median and every one of {total} runs that solve their task{left_out}; {_never(results)}"])
+        if kind and values != [None]:
+            shades = zip(values, colours(len(values)), strict=True)
+            legend(figure, [Key(f"{words(kind)} {show(value)}", colour, "-") for value, colour in shades])
+        others = int((results["solve_step"].isnull() & (results["task"] != "markov")).sum())
+        drawn = f"every one of at most {DRAWN} runs" if total > DRAWN else "every run"
+        said = f"median and {drawn}; {total} runs solve their task, {others} others do not"
+        note(figure, [said, thinned])
     return figure
+
+
+def _draw_aligned(axis: matplotlib.axes.Axes, runs: xr.Dataset, name: str, colour: str) -> None:
+    """Draws a variable over steps in those to the steepest fall: every run thin, and their median."""
+    near, steps = np.geomspace(*AROUND, 121), runs["step"].values.astype(float)
+    aligned = []
+    for values, fall in zip(runs[name].values, runs["fall_step"].values, strict=True):
+        measured = np.isfinite(values)
+        when, held = steps[measured] / fall, values[measured]
+        if len(aligned) < DRAWN:
+            inside = np.flatnonzero((when > AROUND[0] / 1.2) & (when < AROUND[1] * 1.2))
+            axis.plot(when[inside], held[inside], color=colour, linewidth=0.7, alpha=0.4)
+        aligned.append(np.interp(near, when, held, left=np.nan, right=np.nan))
+    axis.plot(near, _middle(np.array(aligned)), color=colour)
 
 
 def draw_loss(results: xr.Dataset) -> matplotlib.figure.Figure | None:
@@ -82,7 +98,7 @@ def draw_scores(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     return curves(
         runs,
         {"below": ":", "copied": "--", "matching": "-"},
-        Scale("score", limits=(-1.02 if (runs["copied"] < -0.1).any() else -0.02, 1.02)),
+        Scale("score", limits=(None, 1.02)),
         panel=_varying(runs),
         threshold=MATCHING,
     )
@@ -118,11 +134,6 @@ def _middle(values_NxP: np.ndarray) -> np.ndarray:
     """Returns the median of each column where half of the runs or more were measured."""
     known = np.isfinite(values_NxP).sum(0) * 2 >= len(values_NxP)
     return np.array([np.nanmedian(column) if some else np.nan for column, some in zip(values_NxP.T, known)])
-
-
-def _never(results: xr.Dataset) -> str:
-    others = int((results["solve_step"].isnull() & (results["task"] != "markov")).sum())
-    return f"{others} others do not" if others else "all do"
 
 
 FIGURES = (

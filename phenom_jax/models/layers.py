@@ -60,12 +60,13 @@ class LayerNorm(nnx.Module):
         self.offset = nnx.Param(jnp.zeros(dimensions.padded))
 
     def __call__(self, x_NxD: jax.Array, dimensions: Size | None = None) -> jax.Array:
-        """Returns float[..., D]; `dimensions` where not all of D are active, of which the others must be zero."""
+        """Returns float[..., D], zero where not active; `dimensions` says what is, all of D by default."""
         size = exactly(x_NxD.shape[-1]) if dimensions is None else dimensions
         around = [1] * (x_NxD.ndim - 1)
-        centred_NxD = x_NxD - x_NxD.sum(-1, keepdims=True) / size.active
-        if dimensions is not None:
-            centred_NxD = jnp.where(size.mask.reshape(*around, -1), centred_NxD, 0.0)
+        active_D = size.mask.reshape(*around, -1)
+        # masked on both sides of the mean, so that no gradient flows to where nothing is active either
+        mean_Nx1 = jnp.where(active_D, x_NxD, 0.0).sum(-1, keepdims=True) / size.active
+        centred_NxD = jnp.where(active_D, x_NxD - mean_Nx1, 0.0)
         variance_Nx1 = jnp.square(centred_NxD).sum(-1, keepdims=True) / size.active
         scaled_NxD = centred_NxD * jax.lax.rsqrt(variance_Nx1 + 1e-5)
         return scaled_NxD * self.gain[...].reshape(*around, -1) + self.offset[...].reshape(*around, -1)

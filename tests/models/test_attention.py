@@ -1,0 +1,113 @@
+"""The decoder against a plain computation of every head, and its independence of padding and of what comes later."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from phenom_jax.models.attention import Decoder
+from phenom_jax.sizes import Size, exactly
+
+TOKENS, LENGTH, WIDTH = 7, 6, 8
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
+EVERYTHING = {"heads": 2, "positions": "learned", "smeared": True, "block": "full"}
+KINDS = [{"heads": 1}, {"heads": 2, "smeared": True}, EVERYTHING]
+SEQUENCES = jax.random.randint(jax.random.key(5), (3, LENGTH), 0, TOKENS)
+
+
+def make(width=None, **options):
+    options = {"layers": 2} | options
+    size = exactly(WIDTH) if width is None else width
+    return Decoder(
+        jax.random.key(0), tokens=TOKENS, length=4 if "positions" not in options else 6, width=size, **options
+    )
+
+
+def perturbed(model):
+    """Returns the model away from its initial values, where biases are zero and gains one."""
+    noise = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: leaf + noise.normal(scale=0.3, size=leaf.shape).astype(np.float32), model)
+
+
+def plain(model, tokens):
+    """Returns the logits and patterns of one sequence, position by position, in float64 without any shortcut."""
+    arrays = jax.tree.map(lambda leaf: np.asarray(leaf, float), model)
+    x = arrays.embed[...][tokens] + (0 if arrays.places is None else arrays.places[...][: len(tokens)])
+    patterns = []
+    for layer in arrays.layers:
+        seen = x if layer.norm is None else normalised(x, layer.norm)
+        added, of_heads = np.zeros_like(x), []
+        for head in range(len(layer.query)):
+            q, k, v = (seen @ weight[...][head] for weight in (layer.query, layer.key, layer.value))
+            if layer.smear is not None:
+                own = 1 / (1 + np.exp(-layer.smear[...][head]))
+                k = own * k + (1 - own) * np.concatenate([k[:1], k[:-1]])
+            pattern = np.zeros((len(x), len(x)))
+            for i in range(len(x)):
+                scores = [q[i] @ k[j] / np.sqrt(q.shape[1]) for j in range(i + 1)]
+                if layer.bias is not None:
+                    reach = layer.bias.shape[1]
+                    scores = [s + layer.bias[...][head, min(i - j, reach - 1)] for j, s in enumerate(scores)]
+                weights = np.exp(scores)
+                pattern[i, : i + 1] = weights / weights.sum()
+            of_heads.append(pattern)
+            added += pattern @ v @ layer.output[...][head]
+        x = x + added
+        if layer.mlp is not None:
+            hidden = normalised(x, layer.mlp.norm) @ layer.mlp.into.weight[...].T
+            x = x + np.asarray(jax.nn.gelu(hidden), float) @ layer.mlp.out_of.weight[...].T
+        patterns.append(of_heads)
+    x = x if arrays.norm is None else normalised(x, arrays.norm)
+    return x @ arrays.unembed.weight[...].T, patterns
+
+
+def normalised(x, norm):
+    scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    return scaled * norm.gain[...] + norm.offset[...]
+
+
+@pytest.mark.parametrize("options", KINDS, ids=str)
+def test_decoder_equals_a_plain_computation(options):
+    model = perturbed(jax.jit(functools.partial(make, **options), compiler_options=QUICK_TO_COMPILE)())
+    run = jax.jit(Decoder.__call__, compiler_options=QUICK_TO_COMPILE)
+    seen = run(model, SEQUENCES, exactly(WIDTH))
+    for row, tokens in enumerate(np.asarray(SEQUENCES)):
+        logits, patterns = plain(model, tokens)
+        np.testing.assert_allclose(seen.logits_NxQxT[row], logits, rtol=1e-4, atol=1e-4)
+        for ours, theirs in zip(seen.patterns, patterns, strict=True):
+            np.testing.assert_allclose(ours[row], theirs, rtol=1e-4, atol=1e-5)
+    at = np.array([1, 4])
+    asked = jax.jit(lambda: model(SEQUENCES, exactly(WIDTH), at), compiler_options=QUICK_TO_COMPILE)()
+    np.testing.assert_allclose(asked.logits_NxQxT, seen.logits_NxQxT[:, at], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(asked.patterns[-1], seen.patterns[-1][:, :, at], rtol=1e-4, atol=1e-6)
+
+
+def test_padding_changes_neither_outputs_nor_gradients():
+    def trained(size):
+        model = make(size, **EVERYTHING)
+
+        def loss(model):
+            return jnp.square(model(SEQUENCES, size).logits_NxQxT).sum()
+
+        return model, *jax.value_and_grad(loss)(model)
+
+    quick = functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
+    alone = quick(lambda active: trained(Size(active, WIDTH)))(WIDTH)
+    inside = quick(lambda active: trained(Size(active, WIDTH + 3)))(WIDTH)
+    np.testing.assert_allclose(inside[1], alone[1], rtol=1e-4)
+    for part in (0, 2):
+        for exact, padded in zip(jax.tree.leaves(alone[part]), jax.tree.leaves(inside[part]), strict=True):
+            outside, block = np.array(padded), tuple(slice(length) for length in exact.shape)
+            np.testing.assert_allclose(outside[block], exact, rtol=1e-3, atol=1e-4 if part else 0)
+            outside[block] = 0
+            assert not outside.any()
+
+
+def test_copying_circuit_is_what_attending_adds_to_the_logits():
+    model = jax.jit(functools.partial(make, layers=1), compiler_options=QUICK_TO_COMPILE)()
+    circuit = jax.jit(Decoder.copying_circuits)(model)
+    embed, layer = model.embed[...], model.layers[0]
+    added = embed[2] @ layer.value[...][0] @ layer.output[...][0] @ model.unembed.weight[...].T
+    np.testing.assert_allclose(circuit[0, 0, 2], added, rtol=1e-4, atol=1e-6)

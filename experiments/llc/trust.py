@@ -28,7 +28,7 @@ class Group(NamedTuple):
       r_hat, effective_draws: of the loss.
       diverged: how many chains did.
       left: how many went further from the kept weights than their localisation lets a loss without downhill.
-      stiff_step: step size times the largest curvature of what is sampled.
+      stiff_step: step size times the largest curvature of what is sampled; 0 where moves are corrected for it (mala).
       acceptance: mean over chains.
     """
 
@@ -90,6 +90,7 @@ def groups(results: xr.Dataset) -> list[Group]:
         status = results["status"].values[over]
         healthy = over[status == "finished"]
         first = over[0]
+        corrected = results["sampler"].values[first] == "mala"
         found.append(
             Group(
                 label=_label(results, first),
@@ -100,7 +101,7 @@ def groups(results: xr.Dataset) -> list[Group]:
                 effective_draws=float(final["effective_draws"].values[first]),
                 diverged=int((status == "diverged").sum()),
                 left=int((final["reach"].values[healthy] > 1).sum()),
-                stiff_step=float(np.nanmax(final["stiff_step"].values[over], initial=0)),
+                stiff_step=0.0 if corrected else float(np.nanmax(final["stiff_step"].values[over], initial=0)),
                 acceptance=float(final["acceptance"].values[healthy].mean()) if len(healthy) else np.nan,
             )
         )

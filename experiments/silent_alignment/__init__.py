@@ -11,7 +11,6 @@ python -m launch.silent_alignment --preset=digits
 from __future__ import annotations
 
 import functools
-import itertools
 from typing import Annotated, Literal, NamedTuple
 
 import jax
@@ -25,8 +24,9 @@ from experiments.silent_alignment.presets import PRESETS
 from experiments.silent_alignment.summary import TURNED, summarise
 from phenom_jax.experiment import Experiment, FloatType, Quantity, Schedule
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
+from phenom_jax.measures.linear_layers import growing_strengths, imbalances, mode_strengths
 from phenom_jax.measures.tangent_kernel import Signals, alignment, layered_kernel, similarity
-from phenom_jax.models.deep_linear import DeepLinear, DeepReLU
+from phenom_jax.models.deep_linear import DeepLinear, DeepReLU, balanced
 from phenom_jax.models.ridge import kernel_ridge
 from phenom_jax.sizes import Size, exactly
 from phenom_jax.tasks.digits import digits8, mnist5000
@@ -149,7 +149,7 @@ def measure(state: State, hp: SilentAlignment) -> Measures:
     loss = mean_loss(state.model, examples)
     seen_NxD, answers_N = examples.inputs_NxD[:LOOKED_AT], labels_NxC[:LOOKED_AT].reshape(-1)
     kernel, turning = (kernel_of(model, hp, seen_NxD) for model in (state.model, state.turning))
-    strengths, growing = mode_strengths(state.model, hp)
+    strengths_K, growing_K = strengths(state.model, hp)
     return Measures(
         loss=loss,
         relative_loss=loss / zero_loss(examples),
@@ -159,8 +159,8 @@ def measure(state: State, hp: SilentAlignment) -> Measures:
         turning_alignment=alignment(turning, answers_N),
         kernel_similarity=similarity(kernel, turning),
         balance_change=balance_change(state, hp),
-        mode_strengths=strengths,
-        growing_strengths=growing,
+        mode_strengths=strengths_K,
+        growing_strengths=growing_K,
     )
 
 
@@ -252,15 +252,9 @@ def make_model(hp: SilentAlignment) -> DeepLinear:
         depth=hp.depth,
         deviation=hp.init_scale / jnp.sqrt(hp.width.active),
     )
-    return balanced(model, hp) if hp.start == "balanced" else model
-
-
-def balanced(model: DeepLinear, hp: SilentAlignment) -> DeepLinear:
-    """Returns the network whose hidden unit k carries mode k alone, with weight σ in every layer."""
-    carry_WxK = jnp.eye(hp.width.padded, hp.modes.padded) * hp.modes.mask[None, :]
-    between = [carry_WxK @ carry_WxK.T] * (hp.depth - 2)
-    weights = [carry_WxK @ directions(hp.modes, hp.inputs), *between, carry_WxK.T]
-    return jax.tree.unflatten(jax.tree.structure(model), [hp.init_scale * weight for weight in weights])
+    if hp.start == "balanced":
+        return balanced(model, directions(hp.modes, hp.inputs), hp.init_scale)
+    return model
 
 
 def kernel_of(
@@ -278,35 +272,25 @@ def kernel_of(
 
 
 def balance_change(state: State, hp: SilentAlignment) -> jax.Array:
-    """Returns the largest norm, over neighbouring layers, of what W_l W_l' - W_{l+1}' W_{l+1} has changed by.
-
-    Gradient flow conserves it; with ReLUs its diagonal alone, which is then looked at.
-    """
-    now, before = (
-        [lower[...] @ lower[...].T - upper[...].T @ upper[...] for lower, upper in itertools.pairwise(model.weights)]
-        for model in (state.model, state.initial)
-    )
+    """Returns the largest norm of a change of what gradient flow conserves, with ReLUs the diagonals alone."""
+    now, before = (imbalances([weight[...] for weight in model.weights]) for model in (state.model, state.initial))
     changes = [one - other for one, other in zip(now, before, strict=True)]
     if hp.model == "relu":
         changes = [jnp.diag(change) for change in changes]
     return jnp.stack([jnp.linalg.norm(change) for change in changes]).max()
 
 
-def mode_strengths(model: DeepLinear, hp: SilentAlignment) -> tuple[jax.Array, jax.Array]:
-    """Returns of every mode its strength in the product of the layers, and the part that grows from small weights.
-
-    In two layers a mode has a vector in each, a and b, and while it is small (a + b)/2 grows as e^st, (a - b)/2 decays:
-    it is learnt like one that starts from |a + b|²/4.
-    """
+def strengths(model: DeepLinear, hp: SilentAlignment) -> tuple[jax.Array, jax.Array]:
+    """Returns the strength of each mode and the part that grows, NaN where they are not defined."""
     nan = jnp.full(hp.modes.padded, jnp.nan)
     if hp.model == "relu":
         return nan, nan
     modes_KxD = directions(hp.modes, hp.inputs)
-    strengths_K = jnp.sum(model.product() * modes_KxD, 1)
+    strengths_K = mode_strengths(model.product(), modes_KxD)
     if hp.depth > 2:
         return strengths_K, nan
     first_WxD, second_KxW = (weight[...] for weight in model.weights)
-    return strengths_K, jnp.sum(jnp.square(modes_KxD @ first_WxD.T + second_KxW), 1) / 4
+    return strengths_K, growing_strengths(first_WxD, second_KxW, modes_KxD)
 
 
 experiment = Experiment(

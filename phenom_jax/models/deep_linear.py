@@ -87,3 +87,17 @@ class DeepReLU(DeepLinear):
 
     def activate(self, sums_NxU: jax.Array) -> jax.Array:
         return jax.nn.relu(sums_NxU)
+
+
+def balanced(model: DeepLinear, directions_KxI: jax.Array, weight: float | jax.Array) -> DeepLinear:
+    """Returns a network of these shapes whose hidden unit k carries mode k alone, with the same weight in every layer.
+
+    Args:
+      model: says the shapes, at least as wide as there are modes; output k is mode k's.
+      directions_KxI: of the modes among the inputs, orthonormal; zero for modes that are padding.
+      weight: the product has strength weight ** depth in every mode.
+    """
+    width, depth = model.weights[0].shape[0], len(model.weights)
+    carry_WxK = jnp.eye(width, len(directions_KxI)) * jnp.any(directions_KxI != 0, 1)[None, :]
+    layers = [carry_WxK @ directions_KxI, *[carry_WxK @ carry_WxK.T] * (depth - 2), carry_WxK.T]
+    return jax.tree.unflatten(jax.tree.structure(model), [weight * layer for layer in layers])

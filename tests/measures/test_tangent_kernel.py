@@ -45,7 +45,7 @@ def test_every_way_gives_the_kernel_of_the_dense_jacobian(kind):
         product = kernel_times(lambda weights: weights(x_NxI), model, vector_NxC)
         return dense_kernel(model, x_NxI), by_rows, layered_kernel(layers(model, x_NxI)), product
 
-    dense_MxM, by_rows_MxM, by_layers_MxM, product_NxC = quick(every_way)(network(kind))
+    dense_MxM, by_rows_MxM, by_layers_MxM, product_NxC = quick(lambda: every_way(network(kind)))()
     np.testing.assert_allclose(by_rows_MxM, dense_MxM, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(by_layers_MxM, dense_MxM, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(product_NxC.reshape(-1), dense_MxM @ vector_NxC.reshape(-1), rtol=1e-4, atol=1e-4)
@@ -58,9 +58,11 @@ def test_between_examples_it_is_a_block_of_the_whole_and_padding_adds_nothing():
         whole = layered_kernel(layers(model, x_NxI))
         return whole, layered_kernel(layers(model, x_NxI[:2]), layers(model, x_NxI[2:]))
 
-    whole_MxM, block = quick(kernels)(network(DeepReLU))
+    whole_MxM, block = quick(lambda: kernels(network(DeepReLU)))()
     np.testing.assert_allclose(block, whole_MxM[:4, 4:], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(quick(kernels)(network(DeepReLU, padded=9))[0], whole_MxM, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        quick(lambda: kernels(network(DeepReLU, padded=9)))()[0], whole_MxM, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_alignment_and_similarity_are_cosines_at_any_scale():

@@ -1,0 +1,199 @@
+"""The sparse-parity experiment of one run: its jump, its independence of padding and neighbours, its refusals."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from experiments.sparse_parity import (
+    PRESETS,
+    Measures,
+    SparseParity,
+    done,
+    experiment,
+    init,
+    make_model,
+    margins,
+    measure,
+    step,
+    summarise,
+)
+from phenom_jax.engine.flags import parse
+from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.sizes import Size
+from phenom_jax.sweep.axes import parse_sweep
+from phenom_jax.tasks.parity import unpacked
+
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
+SMALL = {"inputs": Size(10, 10), "degree": Size(2, 2), "width": Size(16, 16)}
+
+
+def train(hp, steps):
+    def body(state, count):
+        return step(state, hp, jax.random.fold_in(jax.random.key(hp.seed), count))
+
+    state, metrics = jax.lax.scan(body, init(hp), jnp.arange(steps))
+    return state, metrics, measure(state, hp)
+
+
+quick = jax.jit(train, static_argnums=1, compiler_options=QUICK_TO_COMPILE)
+
+
+def test_accuracy_jumps_and_only_the_deciding_weights_went_far():
+    """n = 10, k = 2: chance at step 20, solved at 400; lifted by vmap a run is what it is alone."""
+
+    def both(seed):
+        hp = SparseParity(inputs=Size(10, 10), degree=Size(2, 2), seed=seed)
+        return train(hp, 4)[2], train(hp, 400)[2]
+
+    early, late = jax.jit(jax.vmap(both))(jnp.arange(3))
+    assert (early.test_accuracy < 0.75).all()
+    assert (late.test_accuracy == 1).all() and done(late).all()
+    assert (late.relevant_movement > 1.3 * late.irrelevant_movement).all()
+    assert not jnp.isfinite(late.train_accuracy).any()
+    alone = jax.jit(both)(jnp.int32(1))[1]
+    for name, value in alone._asdict().items():
+        np.testing.assert_allclose(value, getattr(late, name)[1], rtol=1e-3, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "model, data", [("mlp", "online"), ("mlp", "finite"), ("sine", "online"), ("polynet", "finite")]
+)
+def test_padding_does_not_change_a_run(model, data):
+    options = {"model": model, "data": data, "weight_decay": 0.01, "loss": "logistic", "init_scale": 2.0}
+    sizes = {"inputs": 12, "degree": 3, "width": 20, "batch_size": 8, "samples": 30}
+    alone_hp = SparseParity(**options, **{name: Size(count, count) for name, count in sizes.items()})
+    inside_hp = SparseParity(**options, **{name: Size(count, count + 25) for name, count in sizes.items()})
+    alone, alone_metrics, alone_measured = quick(alone_hp, 40)
+    inside, inside_metrics, inside_measured = quick(inside_hp, 40)
+    assert alone_metrics.batch_loss[-1] != alone_metrics.batch_loss[0]
+    np.testing.assert_allclose(inside_metrics.batch_loss, alone_metrics.batch_loss, rtol=1e-4)
+    for name, value in alone_measured._asdict().items():
+        np.testing.assert_allclose(getattr(inside_measured, name), value, rtol=1e-4, atol=1e-6, err_msg=name)
+    for exact, padded in zip(jax.tree.leaves(alone.model), jax.tree.leaves(inside.model), strict=True):
+        outside = np.array(padded)
+        outside[tuple(slice(length) for length in exact.shape)] = 0
+        assert not outside.any()
+
+
+def test_a_step_is_sgd_on_the_loss_with_decayed_weights_and_an_epoch_sees_every_example():
+    setting = SMALL | {"data": "finite", "samples": Size(12, 12), "loss": "square"}
+    whole = SparseParity(**setting, batch_size=Size(12, 12), weight_decay=0.5)
+    parts = SparseParity(**setting, batch_size=Size(5, 5), learning_rate=0.0)
+
+    @functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
+    def by_hand(hp):
+        state = init(hp)
+        examples = unpacked(state.train.words_NxW, hp.inputs, 2)
+
+        def loss(model):
+            return jnp.square(examples.labels_N - model(examples.inputs_NxI)).mean()
+
+        before, gradients = jax.value_and_grad(loss)(state.model)
+        return before, jax.tree.map(
+            lambda w, g: w - hp.learning_rate * (g + hp.weight_decay * w), state.model, gradients
+        )
+
+    loss, expected = by_hand(whole)
+    state, metrics, _ = quick(whole, 1)
+    for ours, theirs in zip(jax.tree.leaves(state.model), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(metrics.batch_loss[0], loss, rtol=1e-5)
+    losses = quick(parts, 3)[1].batch_loss  # of 5, 5 and 2 examples
+    np.testing.assert_allclose(np.average(losses, weights=[5, 5, 2]), loss, rtol=1e-5)
+
+
+def test_measures_equal_a_computation_with_numpy():
+    hp = SparseParity(**SMALL, data="finite", samples=Size(40, 40))
+    start, (state, _, measured) = jax.jit(make_model)(hp), quick(hp, 30)
+    margin = np.asarray(jax.jit(lambda: margins(state.model, unpacked(state.train.words_NxW, hp.inputs, 2), hp))())
+    np.testing.assert_allclose(measured.train_loss, np.maximum(1 - margin, 0).mean(), rtol=1e-5)
+    np.testing.assert_allclose(measured.train_accuracy, (margin > 0).mean(), rtol=1e-6)
+    moved = np.abs(np.asarray(state.model.first_weights()) - np.asarray(start.first_weights()))
+    np.testing.assert_allclose(measured.relevant_movement, moved[:2].max(), rtol=1e-4)
+    np.testing.assert_allclose(measured.irrelevant_movement, moved[2:].max(), rtol=1e-4)
+    assert 1 <= measured.active_neurons <= 16
+    weights = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state.model)])
+    np.testing.assert_allclose(measured.weight_norm, (weights**2).sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"inputs": 65}, "inputs: 65 is not at least 1 and at most 64"),
+        ({"degree": 31}, "degree: 31 is more than inputs=30, allowed are at most all inputs"),
+        ({"inputs": 8, "data": "finite"}, "samples: 1000 is more than the 256 there are of 8 inputs"),
+        ({"biases": False}, "degree: 3 is odd, but with biases=false a ReLU network's odd part is linear"),
+        ({"biases": False, "degree": 2, "model": "sine"}, "degree: 2 is even, but with biases=false sin(w·x) is odd"),
+        ({"loss": "cubic"}, "loss: 'cubic' is not one of hinge, square, logistic"),
+        ({"learning_rate": -1.0}, "learning_rate: -1.0 is not above 0"),
+    ],
+)
+def test_bad_values_are_refused_in_one_line(values, message):
+    with pytest.raises(InvalidValue, match=re.escape(message)):
+        build(SparseParity, values)
+
+
+@pytest.mark.parametrize(
+    "values", [{"biases": False, "degree": 4}, {"biases": False, "degree": 1}, {"biases": False, "model": "sine"}]
+)
+def test_parities_that_need_no_biases_are_taken_without(values):
+    build(SparseParity, values)
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--samples=100"], "samples: has no effect with data=online in any run"),
+        (["--model=sine", "--width=10"], "width: has no effect with model=sine in any run"),
+        (["--model=polynet", "--biases=true"], "biases: has no effect with model=polynet in any run"),
+    ],
+)
+def test_a_flag_without_effect_is_refused(flags, said):
+    with pytest.raises(InvalidValue, match=re.escape(said)):
+        parse(experiment, flags)
+
+
+def test_summary_finds_the_first_measured_steps():
+    nan = np.nan
+    curves = {
+        "test_accuracy": [[0.5, 0.59, 0.7, 0.99, 1.0], [0.5, 0.5, 0.5, 0.5, 0.5]],
+        "train_accuracy": [[nan] * 5, [0.5, 0.8, 0.99, 1.0, 1.0]],
+        "relevant_movement": [[0.0, 0.1, 0.4, 0.5, 0.9], [0.0, 0.1, 0.1, 0.1, 0.1]],
+        "irrelevant_movement": [[0.0, 0.1, 0.2, 0.2, 0.2], [0.0, 0.1, 0.2, 0.3, 0.4]],
+    }
+    results = xr.Dataset(
+        {name: (("run", "step"), values) for name, values in curves.items()}, {"step": [0, 10, 20, 30, 40]}
+    )
+    summary = summarise(results)
+    expected = {
+        "solved": ([30, nan], [20, nan]),
+        "memorised": ([nan, 20], [nan, 10]),
+        "rise": ([20, nan], [10, nan]),
+        "lead": ([20, nan], [10, nan]),
+    }
+    for name, (steps, after) in expected.items():
+        np.testing.assert_array_equal(summary[f"{name}_step"], steps)
+        np.testing.assert_array_equal(summary[f"{name}_after"], after)
+    np.testing.assert_array_equal(summary["movement"].values[:, -1], [0.9, 0.4])
+
+
+def test_done_means_every_example_is_right():
+    fields = dict.fromkeys(Measures._fields, jnp.full((), jnp.nan))
+    one = jnp.ones(())
+    assert done(Measures(**fields | {"test_accuracy": one}))
+    assert not done(Measures(**fields | {"test_accuracy": one, "train_accuracy": 0.99 * one}))
+    assert not done(Measures(**fields | {"test_accuracy": 0.999 * one}))
+
+
+def test_presets_parse():
+    runs = {}
+    for name, preset in PRESETS.items():
+        axes = {flag: text for flag, text in preset.flags.items() if flag != "retire_done"}
+        runs[name] = len(parse_sweep(SparseParity, axes))
+    expected = {"": 960, "paper": 144, "course": 384, "polynet": 480, "losses": 288, "widths": 320, "grokking": 16}
+    assert runs == expected | {"samples": 120}

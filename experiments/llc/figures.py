@@ -108,7 +108,12 @@ FIGURES = (
         "Median coefficient over step size and localisation. Trust settings around which it does not change; cells "
         "whose chains diverged, or where the coefficient is not positive, are blank.",
         lambda results: final_map(
-            results, "llc", x="step_size", y=("localisation", "n_beta"), label="local learning coefficient"
+            results,
+            "llc",
+            x="step_size",
+            y=("localisation", "n_beta"),
+            label="local learning coefficient",
+            numbers=True,
         ),
         format="svg",
     ),

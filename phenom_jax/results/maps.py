@@ -54,7 +54,13 @@ def phase_diagram(
 
 
 def final_map(
-    results: xr.Dataset, variable: str, x: str, y: Sequence[str], label: str, at: At | None = None
+    results: xr.Dataset,
+    variable: str,
+    x: str,
+    y: Sequence[str],
+    label: str,
+    at: At | None = None,
+    numbers: bool = False,
 ) -> matplotlib.figure.Figure | None:
     """Returns a map of the median final value over two swept axes, a cell for each of their values, colours log-scaled.
 
@@ -64,6 +70,7 @@ def final_map(
       x, y: hyperparameters; the first of `y` that varies is taken. None is returned where there are no two axes.
       label: of the colour bar.
       at: by axis, which of its values others are held at; else the middle one.
+      numbers: whether cells say their value, for maps with few of them.
     """
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import FuncFormatter
@@ -89,6 +96,10 @@ def final_map(
         axis.grid(False)
         norm = LogNorm(*_log_range(shown))
         image = axis.pcolormesh(np.where(np.isfinite(medians), medians, np.nan), cmap="viridis", norm=norm)
+        for (row, column), middle in np.ndenumerate(medians if numbers else np.empty((0, 0))):
+            if np.isfinite(middle):
+                colour = "white" if norm(middle) < 0.55 else "#222222"
+                axis.text(column + 0.5, row + 0.5, f"{middle:.3g}", ha="center", va="center", fontsize=11, color=colour)
         for values, ticks in ((columns, axis.set_xticks), (rows, axis.set_yticks)):
             places = np.arange(0, len(values), -(-len(values) // _MOST))
             ticks(places + 0.5, [show(values[place].item()) for place in places])

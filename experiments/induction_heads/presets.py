@@ -11,7 +11,7 @@ PRESETS = {
     ),
     "widths": Preset(
         help="Recall over depth 1, 2, 3 and width 8, 16, 32, 64, 4 seeds.",
-        flags={"layers": "1,2,3", "width": "8,16,32,64", "seed": "0:4", "steps": "3000"},
+        flags={"layers": "1,2,3", "width": "8,16,32,64", "seed": "0:4", "steps": "2000"},
     ),
     "repeated": Preset(
         help="Blocks of 8 to 16 of 32 random tokens, repeated; one and two layers x 8 seeds.",

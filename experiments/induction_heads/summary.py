@@ -38,8 +38,7 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
         "peak": (_gradient_peak(results, guess, solve.step), "peak of the gradient norm"),
         "context": (_half_way(results["in_context"].values, steps, chains), "half of the fall of the in-context score"),
     }
-    nearer = results["unigram_divergence"].values - results["bigram_divergence"].values
-    found["bigram"] = (first_crossing(nearer, steps, 0.0), "the bigram predictor is nearer")
+    found["bigram"] = (_nearer_for_good(results), "the bigram predictor is nearer for good")
     found["unigram"] = (_lowest_before(results, found["bigram"][0].step), "nearest to the unigram predictor")
     per_run = {}
     for name, (crossing, said) in found.items():
@@ -77,6 +76,19 @@ def _half_way(scores: np.ndarray, steps: np.ndarray, chains: np.ndarray) -> Cros
     last = scores.shape[1] - 1 - measured[:, ::-1].argmax(1)
     end = np.take_along_axis(scores, last[:, None], 1)[:, 0]
     return first_crossing(scores, steps, np.where(chains | ~(end < -0.1), np.nan, end / 2), "down")
+
+
+def _nearer_for_good(results: xr.Dataset) -> Crossing:
+    """Returns from where on the bigram predictor is nearer than the unigram one at every measured step."""
+    lead = results["unigram_divergence"].values - results["bigram_divergence"].values
+    behind, last = lead <= 0, lead.shape[1] - 1
+
+    def first(row: int, _: np.ndarray) -> int:
+        if not np.isfinite(lead[row]).any() or behind[row, last]:
+            return -1
+        return last - int(behind[row, ::-1].argmax()) + 1 if behind[row].any() else 0
+
+    return _at(lead, results["step"].values, first)
 
 
 def _lowest_before(results: xr.Dataset, before: np.ndarray) -> Crossing:

@@ -1,0 +1,168 @@
+"""The induction-head experiment of one run: its phenomenon, its independence of padding, its measures and refusals."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from experiments.induction_heads import PRESETS, InductionHeads, experiment, init, measure, step, summarise
+from experiments.induction_heads.layout import draw, layout
+from phenom_jax.engine.flags import parse
+from phenom_jax.experiment import quantities
+from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.sizes import Size
+from phenom_jax.sweep.axes import parse_sweep
+
+SMALL = {"width": Size(8, 8), "batch_size": Size(4, 4), "length": 8, "symbols": 4, "probe_block": 3, "probe_repeats": 2}
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
+
+
+def train(hp, steps):
+    def body(state, count):
+        return step(state, hp, jax.random.fold_in(jax.random.key(hp.seed), count))
+
+    return jax.lax.scan(body, init(hp), jnp.arange(steps))
+
+
+def test_a_head_forms_as_the_loss_falls():
+    """Seed 6 of the default is on its plateau at step 180 and has solved the task with an induction head by 420."""
+
+    @jax.jit
+    def trained(hp):
+        state, early = train(hp, 180)
+        measured = measure(state, hp)
+
+        def body(state, count):
+            return step(state, hp, jax.random.fold_in(jax.random.key(hp.seed), count))
+
+        state, late = jax.lax.scan(body, state, jnp.arange(180, 420))
+        return measured, measure(state, hp), jnp.concatenate([early.gradient_norm, late.gradient_norm])
+
+    plateau, solved, gradient_norm = trained(InductionHeads(seed=jnp.int32(6)))
+    assert plateau.loss > 1.6 and plateau.prefix_matching < 0.2
+    assert solved.loss < 0.2 and solved.prefix_matching > 0.8 and solved.accuracy > 0.95
+    assert solved.head_copying[1, 0] > 0.8 and solved.head_previous_token[0, 0] > 2 * plateau.head_previous_token[0, 0]
+    assert 200 < 100 + gradient_norm[100:].argmax() < 400
+
+
+def test_padding_and_lifting_do_not_change_a_run():
+    quick = functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
+    options = {**SMALL, "heads": 2, "smeared": True, "block": "full", "positions": "learned"}
+
+    def trained(padding):
+        sizes = {"width": Size(8, 8 + padding), "batch_size": Size(4, 4 + padding)}
+        return lambda seed: train(InductionHeads(**options | sizes, seed=seed), 30)
+
+    alone, metrics = quick(trained(0))(jnp.int32(1))
+    inside, lifted = quick(jax.vmap(trained(3)))(jnp.arange(2))
+    np.testing.assert_allclose(lifted.batch_loss[1], metrics.batch_loss, rtol=1e-4)
+    np.testing.assert_allclose(lifted.gradient_norm[1], metrics.gradient_norm, rtol=1e-3)
+    assert (lifted.batch_loss[0] != lifted.batch_loss[1]).all()
+    for exact, padded in zip(jax.tree.leaves(alone.model), jax.tree.leaves(inside.model), strict=True):
+        outside = np.array(padded[1])
+        outside[tuple(slice(length) for length in exact.shape)] = 0
+        assert not outside.any()
+
+
+@pytest.mark.parametrize("task", ["recall", "repeated", "markov"])
+def test_measures_equal_a_computation_with_plain_indexing(task):
+    hp = InductionHeads(**SMALL, task=task, start_token=task == "repeated")
+    places = {"recall": [4, 6], "repeated": [5, 6, 7], "markov": range(7)}[task]
+
+    @functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
+    def measured():
+        state, tokens = init(hp), draw(jax.random.key(0xE7A1), 128, hp)
+        return measure(state, hp), tokens, state.model(tokens, hp.width)
+
+    found, tokens, seen = measured()
+    logits = np.asarray(seen.logits_NxQxT, float)
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    losses = -np.take_along_axis(log_p[:, :-1], np.asarray(tokens)[:, 1:, None], 2)[..., 0]
+    assert layout(hp).told.tolist() == list(places)
+    np.testing.assert_allclose(found.loss, losses[:, list(places)].mean(), rtol=1e-5)
+    assert np.isfinite(found.unigram_divergence) == np.isfinite(found.bigram_loss) == (task == "markov")
+    assert np.isfinite(found.in_context) == (task != "recall")
+    by_head = [
+        np.mean([pattern[n, 0, q, 1 : q + 1][tokens[n, :q] == tokens[n, q]].sum() for n in range(128) for q in places])
+        for pattern in seen.patterns
+    ]
+    np.testing.assert_allclose(found.head_prefix_matching[:, 0], by_head, rtol=1e-4)
+    assert found.prefix_matching == found.head_prefix_matching.max()
+    if task == "recall":  # the answer of each is the value after the same key in the first half
+        first, second = (np.asarray(tokens)[:, half].reshape(128, 2, 2) for half in (slice(4), slice(4, 8)))
+        assert all(sorted(map(tuple, a.tolist())) == sorted(map(tuple, b.tolist())) for a, b in zip(first, second))
+
+
+def test_what_is_recorded_has_a_name_and_a_shape_of_its_own():
+    hp = InductionHeads(**SMALL)
+    state, stepped = jax.eval_shape(lambda hp: step(init(hp), hp, jax.random.key(0)), hp)
+    for metrics in (stepped, jax.eval_shape(measure, state, hp)):
+        for name, quantity in quantities(type(metrics)).items():
+            assert len(quantity.dims) == getattr(metrics, name).ndim and quantity.long_name != name
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"length": 30}, "length: 30 is not a multiple of 4"),
+        ({"length": 40}, "length: 40 holds 10 different keys, symbols=8 allows fewer"),
+        ({"task": "repeated", "repeats": 3}, "repeats: 3 does not divide length=32"),
+        ({"task": "repeated", "repeats": 32}, "repeats: 32 of one token leave nothing to match, length=32"),
+        ({"heads": 5}, "heads: 5 does not divide width=32"),
+        ({"positions": "learned"}, "probe_block: 25 x probe_repeats=4 and a start token are 101 tokens, beyond the 32"),
+        ({"length": 3}, "length: 3 is not at least 4"),
+        ({"task": "copy"}, "task: 'copy' is not one of recall, repeated, markov"),
+    ],
+)
+def test_bad_values_are_refused_in_one_line(values, message):
+    with pytest.raises(InvalidValue, match=re.escape(message)):
+        build(InductionHeads, values)
+
+
+def test_a_flag_without_effect_is_refused():
+    with pytest.raises(InvalidValue, match="repeats: has no effect with task=recall in any run of this sweep"):
+        parse(experiment, ["--repeats=4"])
+
+
+def test_presets_parse():
+    runs = {}
+    for name, preset in PRESETS.items():
+        axes = dict(preset.flags)
+        zips = [axes.pop("zip")] if "zip" in axes else []
+        runs[name] = len(parse_sweep(InductionHeads, axes, zips))
+    assert runs == {"": 48, "widths": 48, "repeated": 16, "absolute": 32, "markov": 8, "full": 16}
+
+
+def test_summary_says_when_what_happened():
+    nan, steps = np.nan, [0, 10, 20, 30, 40, 50]
+    row = {
+        "loss": [3.0, 1.9, 1.8, 1.0, 0.3, 0.0],
+        "gradient_norm": [nan, 2.0, 1.0, 1.5, 0.5, 0.9],
+        "prefix_matching": [0.0, 0.1, 0.2, 0.6, 0.9, 1.0],
+        "probe_matching": [0.0, 0.1, 0.1, 0.2, 0.5, 0.5],
+        "in_context": [0.0, 0.0, -0.1, -0.6, -0.9, -1.0],
+        "unigram_divergence": [0.3, 0.1, 0.02, 0.05, 0.1, 0.2],
+        "bigram_divergence": [0.4, 0.2, 0.15, 0.1, 0.1, 0.05],
+    }
+    tasks = ["recall", "repeated", "markov"]
+    curves = {name: (("run", "step"), [values] * 3) for name, values in row.items()}
+    coords = {"step": steps, "task": ("run", tasks), "symbols": ("run", [8, 8, 3])}
+    arrays = {"head_copying": (("run", "step", "layer", "head"), np.zeros((3, 6, 2, 1)))}
+    found = summarise(xr.Dataset(curves | arrays, coords))
+    expected = {
+        "leave": [30, 30, nan],
+        "solve": [40, 40, nan],
+        "fall": [30, 30, nan],
+        "match": [30, 40, nan],
+        "peak": [30, 30, nan],
+        "context": [30, 30, nan],
+        "unigram": [20, 20, 20],
+        "bigram": [50, 50, 50],
+    }
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[f"{name}_step"], values, err_msg=name)
+        np.testing.assert_array_equal(found[f"{name}_after"], np.array(values) - 10, err_msg=name)

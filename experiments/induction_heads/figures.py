@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
 
-KINDS = ("smeared", "positions", "varied", "block", "layers", "heads")  # the first that varies has the panels
+KINDS = ("task", "smeared", "positions", "varied", "block", "layers", "heads", "width")  # the first that vary are shown
 AROUND = (0.4, 2.5)  # times the step of the steepest fall
 DRAWN = 100  # runs
 
@@ -29,7 +29,7 @@ def draw_transition(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     if not total:
         return None
     runs = runs.assign(score=head_score(runs))
-    kind = _varying(runs)
+    kind = _varying(runs)[0]
     values, thinned = shown_values(runs, kind, 6)
     panels_of = {"loss": "loss (nat)", "score": "largest prefix matching", "gradient_norm": "gradient norm"}
     with style():
@@ -74,10 +74,9 @@ def _draw_aligned(axis: matplotlib.axes.Axes, runs: xr.Dataset, name: str, colou
 
 def draw_loss(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns the loss over training."""
-    panel = _varying(results)
-    return curves(
-        results, {"loss": "-"}, Scale("loss (nat)"), colour="layers", panel=panel if panel != "layers" else None
-    )
+    first, second = _varying(results)
+    panel, colour = (first, second) if second else (None, first)
+    return curves(results, {"loss": "-"}, Scale("loss (nat)"), colour=colour, panel=panel)
 
 
 def draw_scores(results: xr.Dataset) -> matplotlib.figure.Figure | None:
@@ -99,7 +98,7 @@ def draw_scores(results: xr.Dataset) -> matplotlib.figure.Figure | None:
         runs,
         {"below": ":", "copied": "--", "matching": "-"},
         Scale("score", limits=(None, 1.02)),
-        panel=_varying(runs),
+        panel=_varying(runs)[0],
         threshold=MATCHING,
     )
 
@@ -126,8 +125,11 @@ def draw_divergences(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     )
 
 
-def _varying(results: xr.Dataset) -> str | None:
-    return next((name for name in KINDS if len(np.unique(results[name].values)) > 1), None)
+def _varying(results: xr.Dataset) -> tuple[str | None, str | None]:
+    """Returns the first two kinds of setting that vary."""
+    varying = [name for name in KINDS if len(np.unique(results[name].values)) > 1]
+    first, second = [*varying, None, None][:2]
+    return first, second
 
 
 def _middle(values_NxP: np.ndarray) -> np.ndarray:

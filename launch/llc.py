@@ -62,8 +62,8 @@ SUITABLE = {
             "batch": "256",
             "step_size": "1e-3",
             "localisation": "100",
-            "steps": "1000",
-            "burn_in": "200",
+            "steps": "400",
+            "burn_in": "100",
         },
     ),
 }

@@ -2,14 +2,19 @@
 
 A flat valley of the loss has a small coefficient: lambda = n beta (E[L(w)] - L(w*)) over chains w around w*. A run here
 is one chain around one kept state of another sweep, the source. The coefficient rises with every stage of a deep linear
-network, and in grokking it peaks after memorisation and falls with generalisation.
+network, and in grokking it rises with memorisation and falls on the way to generalisation.
 
 python -m launch.llc --run=DIR                  around the kept states of a finished (or still training) sweep
 python -m launch.llc --experiment=deep_linear   trains a small sweep first, into --out, and samples into --out/llc
 
 --run=DIR           the --out of the source; results go to DIR/llc unless --out says otherwise
---experiment=NAME   instead: what to train as a source, deep_linear or grokking
---source, --checkpoint   which runs and which of their kept states (-1 is the last); all if not given
+--experiment=NAME   instead: what to train as a source, with the flags that launch/llc.py has for deep_linear, grokking
+--source, --checkpoint   which runs and which of their kept states (-1 is the last); if not given all kept states, of at
+                    most 36 runs spread over the sweep
+
+For these two the launcher has settings of the sampler too, which explicit flags override. deep_linear: 32 chains of
+60,000 moves at n beta 1000 on loss=behaviour, a minute on two cores. grokking: 4 chains of 400 moves on minibatches of
+256 at localisation 100, a minute; eight around all kept states of `python -m launch.grokking`.
 """
 
 from __future__ import annotations

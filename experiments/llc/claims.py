@@ -34,7 +34,7 @@ COMPLAINTS = (
     Complaint(
         f"steps beyond {STEP_RULE} of the stiffest direction",
         lambda g: g.stiff_step > STEP_RULE,
-        lambda g: f"{g.stiff_step:.2g}",
+        lambda g: f"{g.stiff_step:.2g}, step size {g.longest_step:.2g} would reach {STEP_RULE}",
         "lower step_size",
     ),
     Complaint(

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.measures.draws import Batches, effective_sample_size, split_r_hat, standard_error
+from phenom_jax.measures.llc import STEP_RULE
 from phenom_jax.results.axes import cell_codes, show, swept_axes, words
 from phenom_jax.results.tables import final_values
 
@@ -29,6 +30,7 @@ class Group(NamedTuple):
       diverged: how many chains did.
       left: how many went further from the kept weights than their localisation lets a loss without downhill.
       stiff_step: step size times the largest curvature of what is sampled; 0 where moves are corrected for it (mala).
+      longest_step: the step size at which that would reach STEP_RULE.
       acceptance: mean over chains.
     """
 
@@ -41,6 +43,7 @@ class Group(NamedTuple):
     diverged: int
     left: int
     stiff_step: float
+    longest_step: float
     acceptance: float
 
 
@@ -90,6 +93,7 @@ def groups(results: xr.Dataset) -> list[Group]:
         status = results["status"].values[over]
         healthy = over[status == "finished"]
         first = over[0]
+        stiff_step = float(np.nanmax(final["stiff_step"].values[over], initial=0))
         corrected = results["sampler"].values[first] == "mala"
         found.append(
             Group(
@@ -101,7 +105,10 @@ def groups(results: xr.Dataset) -> list[Group]:
                 effective_draws=float(final["effective_draws"].values[first]),
                 diverged=int((status == "diverged").sum()),
                 left=int((final["reach"].values[healthy] > 1).sum()),
-                stiff_step=0.0 if corrected else float(np.nanmax(final["stiff_step"].values[over], initial=0)),
+                stiff_step=0.0 if corrected else stiff_step,
+                longest_step=float(results["step_size"].values[first]) * STEP_RULE / stiff_step
+                if stiff_step
+                else np.inf,
                 acceptance=float(final["acceptance"].values[healthy].mean()) if len(healthy) else np.nan,
             )
         )

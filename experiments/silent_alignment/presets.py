@@ -70,7 +70,9 @@ PRESETS = {
         },
     ),
     "paper": Preset(
-        help="Two-layer ReLU networks on the zeros and ones of MNIST, 50 whitened components, 2 init scales, 5 seeds.",
+        help="Two-layer ReLU networks of 500 units on 793 zeros and ones of MNIST, 50 whitened components, 2 init "
+        "scales, 5 seeds: three minutes of processor time. Run to its end: from σ = 0.01 test outputs are 2.8 % off "
+        "regression with the final kernel and 11 % off that with the initial one; from 2 it is 7.3 % and 6.2 %.",
         flags={
             "model": "relu",
             "digits": "mnist5000",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from experiments.llc.trust import TRAINED_WITH
 from phenom_jax.results.axes import hyperparameters, swept_axes
 from phenom_jax.results.tables import final_values
-
-TRAINED_WITH = "trained_with_"  # before the name of a hyperparameter of the source
 
 
 def over_training(results: xr.Dataset) -> xr.Dataset:
@@ -26,7 +25,7 @@ def over_training(results: xr.Dataset) -> xr.Dataset:
     settings = [name for names in swept_axes(results).values() for name in names]
     settings = [name for name in settings if name not in ("source", "checkpoint")]
     of_source = [str(name) for name in final.data_vars if str(name).startswith(TRAINED_WITH)]
-    averaged = _repeats_training(final, of_source)
+    averaged = _repeats_training(final, [*of_source, *({"network"} & set(settings))])
     labels = ["source", *(name for name in settings if not (averaged and name == "seed"))]
     codes = np.stack([np.unique(results[name].values, return_inverse=True)[1] for name in labels])
     _, first, run_of = np.unique(codes, axis=1, return_index=True, return_inverse=True)
@@ -53,11 +52,11 @@ def training_axes(trained: xr.Dataset) -> list[str]:
     return sorted(names, key=lambda name: not name.startswith(TRAINED_WITH))
 
 
-def _repeats_training(final: xr.Dataset, of_source: list[str]) -> bool:
+def _repeats_training(final: xr.Dataset, told_apart: list[str]) -> bool:
     """Whether some source runs differ in their seed alone."""
-    told_apart = [final[name].values for name in of_source if not name.endswith("seed")]
-    cells = np.unique(np.stack(told_apart), axis=1).shape[1] if told_apart else 1
-    return len(np.unique(final["source"].values)) > cells
+    columns = [final[name].values.tolist() for name in told_apart if not name.endswith("seed")]
+    places = set(zip(final["source"].values.tolist(), *columns))
+    return len(places) > len({place[1:] for place in places})
 
 
 def _means(values: np.ndarray, places: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -15,7 +15,8 @@ from phenom_jax.results.tables import final_values
 
 R_HAT, DRAWS_PER_CHAIN = 1.1, 10  # Gelman et al. 2013, section 11.5
 ENDED = ("finished", "diverged")
-BOOKKEEPING = ("anchor", "network")  # hyperparameters that follow from source and checkpoint
+BOOKKEEPING = ["anchor", "network"]  # hyperparameters that follow from source and checkpoint
+TRAINED_WITH = "trained_with_"  # before the name of a hyperparameter of the source
 
 
 class Group(NamedTuple):
@@ -54,10 +55,10 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
     Monte-Carlo standard error of the group's mean) and `reach` (the largest distance from the kept weights over that
     which the localisation allows).
     """
-    results = results.drop_vars([name for name in BOOKKEEPING if name in results.coords])
     if "batch_counts" not in results or not results.sizes["run"]:
-        return results
+        return results.drop_vars([name for name in BOOKKEEPING if name in results.coords])
     final = final_values(results)
+    results = results.drop_vars(["anchor"] if _networks_differ(final) else BOOKKEEPING, errors="ignore")
     added = {
         name: xr.DataArray(np.full(results.sizes["run"], np.nan), dims="run", attrs={"long_name": said, "units": units})
         for name, said, units in (
@@ -130,6 +131,17 @@ def reach(final: xr.Dataset) -> np.ndarray:
         * np.sqrt(localisation * shorter)
         / (np.sqrt(final["weight_count"].values) + 6 / np.sqrt(2))
     )
+
+
+def _networks_differ(final: xr.Dataset) -> bool:
+    """Whether networks differ in more than the numbers they were trained with: in a hyperparameter that is a word."""
+    if "network" not in final.coords:
+        return False
+    numbers = [
+        array.values.astype(str) for name, array in final.data_vars.items() if str(name).startswith(TRAINED_WITH)
+    ]
+    pairs = set(zip(final["network"].values.tolist(), *(column.tolist() for column in numbers)))
+    return len(pairs) > len({pair[1:] for pair in pairs})
 
 
 def _chains(results: xr.Dataset) -> Iterator[np.ndarray]:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from phenom_jax.models.ridge import least_norm, ridge_regression
+from phenom_jax.models.ridge import kernel_ridge, least_norm, ridge_regression
 from phenom_jax.sizes import Size
 
 SHAPES_AND_PADDINGS = [((12, 5), (0, 0)), ((12, 5), (3, 20)), ((5, 12), (7, 3)), ((9, 9), (0, 0)), ((1, 1), (2, 0))]
@@ -77,3 +77,11 @@ def test_lapack_is_never_called_for_a_batch(solve):
     compiled = jax.jit(jax.vmap(lambda X, y: solve(X, y, 0.1, Size(6, 6), Size(4, 4)))).lower(X, y).compile()
     calls = [line for line in (compiled.as_text() or "").splitlines() if "lapack" in line and "custom-call" in line]
     assert calls and not any(f"[{runs}" in line.split("metadata")[0] for line in calls)
+
+
+def test_kernel_regression_with_inner_products_is_ridge_regression():
+    inputs, targets, _, sizes = problem(12, 5)
+    with jax.enable_x64(True):
+        weights = ridge_regression(jnp.asarray(inputs), jnp.asarray(targets), 0.3, *sizes)
+        dual = kernel_ridge(jnp.asarray(inputs @ inputs.T), jnp.asarray(targets), 0.3)
+    np.testing.assert_allclose(inputs.T @ np.asarray(dual), weights, rtol=1e-7)

@@ -197,6 +197,7 @@ def _partition(
     """Returns groups of runs with their bounds: the cheapest cut of the sizes in order of cost into intervals.
 
     With one size that varies this is the optimum over all partitions; with several, over intervals of that order.
+    Intervals that come to equal bounds are one group: they share their program.
     """
     present = set(own.values())
     bounds = {sizes: _rounded_up(sizes, present) for sizes in present}
@@ -204,10 +205,6 @@ def _partition(
     lengths = {sizes: collections.Counter[int]() for sizes in distinct}
     for run in runs:
         lengths[bounds[own[run.id]]][costs.experiment.steps(run.values)] += 1
-
-    def interval(start: int, end: int) -> tuple[list[Run], Sizes]:
-        inside = set(distinct[start:end])
-        return [run for run in runs if bounds[own[run.id]] in inside], common(start, end)
 
     def common(start: int, end: int) -> Sizes:
         return tuple(map(max, zip(*distinct[start:end])))
@@ -221,7 +218,10 @@ def _partition(
     for end in range(1, len(distinct) + 1):
         options = ((best[start][0] + seconds(start, end), best[start][1] + [(start, end)]) for start in range(end))
         best.append(min(options, key=lambda option: option[0]))
-    return [interval(start, end) for start, end in best[-1][1]]
+    inside: dict[Sizes, set[Sizes]] = {}
+    for start, end in best[-1][1]:
+        inside.setdefault(common(start, end), set()).update(distinct[start:end])
+    return [([run for run in runs if bounds[own[run.id]] in sizes], padded) for padded, sizes in inside.items()]
 
 
 def _rounded_up(sizes: Sizes, present: Collection[Sizes]) -> Sizes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from toy import Toy, toy
 
 from phenom_jax.sweep.axes import Run, parse_sweep
-from phenom_jax.sweep.plan import MACHINES, Plan, describe, make_plan
+from phenom_jax.sweep.plan import MACHINES, Plan, _partition, describe, make_plan
 
 
 def plan_of(**flags: str) -> Plan:
@@ -85,6 +86,24 @@ def test_waste_is_the_share_of_padded_work():
 def test_a_bucket_has_the_same_id_in_any_sweep_with_the_same_program():
     few, many = plan_of(seed="0:2", width="64"), plan_of(seed="0:9", width="64", learning_rate="0.1,0.2")
     assert few.buckets[0].id == many.buckets[0].id != plan_of(width="65").buckets[0].id
+
+
+def test_intervals_with_equal_bounds_are_one_bucket():
+    """Widths x batch sizes: (10, 8) with (100, 2), and later (100, 8) alone, both come to (100, 8)."""
+    step = {(10, 8): 8, (100, 2): 9, (10, 32): 9.5, (100, 8): 10, (100, 32): 1000}
+    runs = [Run({"seed": number, "steps": 1}) for number in range(4)]
+    own = dict(zip([run.id for run in runs], step))
+    costs = SimpleNamespace(
+        step=step.__getitem__,
+        look=lambda sizes: 0,
+        run=lambda sizes, steps: steps * step[sizes],
+        experiment=SimpleNamespace(steps=lambda values: values["steps"]),
+    )
+    groups = _partition(runs, own, costs, 1.0, 5.0)
+    assert [(padded, [run.values["seed"] for run in chosen]) for chosen, padded in groups] == [
+        ((100, 8), [0, 1, 3]),
+        ((10, 32), [2]),
+    ]
 
 
 def test_the_description_adds_up():

@@ -245,7 +245,8 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
     moved 1.5 times as far as any other. `*_after` is the measured step before: the true step lies in (after, step].
     `movement` is how far any weight of the first layer has moved.
     """
-    ratio = results["relevant_movement"] / results["irrelevant_movement"].where(results["irrelevant_movement"] > 0)
+    moved = results["irrelevant_movement"].where(results["step"] > 0)  # at step 0 there is rounding
+    ratio = results["relevant_movement"] / moved.where(moved > 0)
     found: dict[str, tuple[Crossing, str]] = {
         name: (first_crossing(curve.values, results["step"].values, threshold), said)
         for name, curve, threshold, said in (
@@ -263,10 +264,8 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
         f"{name}_after": ("run", crossing.after, attrs | {"long_name": f"measured step before {said}"})
         for name, (crossing, said) in found.items()
     }
-    moved = results["relevant_movement"].where(
-        results["relevant_movement"] > results["irrelevant_movement"], results["irrelevant_movement"]
-    )
-    return results.assign(steps | {"movement": moved.assign_attrs(long_name="largest |w - w₀|", units="1")})
+    farthest = xr.concat([results["relevant_movement"], results["irrelevant_movement"]], "kind").max("kind")
+    return results.assign(steps | {"movement": farthest.assign_attrs(long_name="largest |w - w₀|", units="1")})
 
 
 experiment = Experiment(

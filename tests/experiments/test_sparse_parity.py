@@ -44,24 +44,23 @@ quick = jax.jit(train, static_argnums=1, compiler_options=QUICK_TO_COMPILE)
 
 
 def test_accuracy_jumps_and_only_the_deciding_weights_went_far():
-    """n = 10, k = 2: chance at step 20, solved at 400; lifted by vmap a run is what it is alone."""
+    """n = 10, k = 2: solved by step 400; lifted by vmap a run is what it is alone."""
 
-    def both(seed):
-        hp = SparseParity(inputs=Size(10, 10), degree=Size(2, 2), seed=seed)
-        return train(hp, 4)[2], train(hp, 400)[2]
+    def one_run(seed):
+        hp = SparseParity(**SMALL | {"width": Size(100, 100)}, seed=seed)
+        return train(hp, 400)[2]
 
-    early, late = jax.jit(jax.vmap(both))(jnp.arange(3))
-    assert (early.test_accuracy < 0.75).all()
+    late = jax.jit(jax.vmap(one_run), compiler_options=QUICK_TO_COMPILE)(jnp.arange(3))
     assert (late.test_accuracy == 1).all() and done(late).all()
     assert (late.relevant_movement > 1.3 * late.irrelevant_movement).all()
     assert not jnp.isfinite(late.train_accuracy).any()
-    alone = jax.jit(both)(jnp.int32(1))[1]
+    alone = jax.jit(one_run, compiler_options=QUICK_TO_COMPILE)(jnp.int32(1))
     for name, value in alone._asdict().items():
         np.testing.assert_allclose(value, getattr(late, name)[1], rtol=1e-3, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize(
-    "model, data", [("mlp", "online"), ("mlp", "finite"), ("sine", "online"), ("polynet", "finite")]
+    "model, data", [("mlp", "finite"), ("sine", "online"), ("polynet", "finite")]
 )
 def test_padding_does_not_change_a_run(model, data):
     options = {"model": model, "data": data, "weight_decay": 0.01, "loss": "logistic", "init_scale": 2.0}

@@ -10,7 +10,6 @@ import math
 from typing import NamedTuple
 
 import jax
-import numpy as np
 
 
 class NeuronGradient(NamedTuple):
@@ -78,14 +77,3 @@ def majority_coefficient(inputs: int, size: int) -> float:
     half = (inputs - 1) // 2
     centre = math.comb(inputs - 1, half) / 2 ** (inputs - 1)
     return (-1) ** ((size - 1) // 2) * math.comb(half, (size - 1) // 2) / math.comb(inputs - 1, size - 1) * centre
-
-
-def polynet_loss(weights_I: np.ndarray, degree: int) -> float:
-    """Returns the population squared error of a product of k linear forms, form i of the inputs j = i mod k.
-
-    E(f - y)² = Π |w_i|² - 2 Π w_i1 + 1, w_i1 the weight of the deciding input: forms of disjoint inputs are
-    independent.
-    """
-    forms = [weights_I[form::degree] for form in range(degree)]
-    norms, deciding = np.prod([np.sum(form**2) for form in forms]), np.prod([form[0] for form in forms])
-    return float(norms - 2 * deciding + 1)

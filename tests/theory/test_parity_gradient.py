@@ -8,7 +8,6 @@ import pytest
 from phenom_jax.theory.parity import (
     majority_coefficient,
     neuron_gradient,
-    polynet_loss,
     threshold_coefficient,
     usual_bias,
 )
@@ -47,11 +46,3 @@ def test_odd_degrees_need_the_bias_and_majority_an_odd_number_of_inputs():
     assert np.isnan(neuron_gradient(4, 4).irrelevant)
     with pytest.raises(ValueError, match="majority of 8 inputs has ties"):
         majority_coefficient(8, 3)
-
-
-@pytest.mark.parametrize("degree", [1, 2, 3])
-def test_the_loss_of_a_product_of_forms_is_its_mean_over_all_inputs(degree):
-    x, weights = every(7), np.random.default_rng(0).normal(size=7)
-    forms = [x[:, form::degree] @ weights[form::degree] for form in range(degree)]
-    errors = np.prod(forms, axis=0) - x[:, :degree].prod(1)
-    assert polynet_loss(weights, degree) == pytest.approx((errors**2).mean())

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+import numpy as np
 import xarray as xr
 
 from experiments.llc import LLC, around
@@ -25,6 +26,7 @@ from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue, fields
 from phenom_jax.results.figures import thin
 from phenom_jax.sweep.axes import parse_axis
+from phenom_jax.theory.learning_coefficient import deep_linear
 
 PASSED_ON = ("plan", "devices", "compilation_cache")  # flags of the engine that hold for both phases
 ZIPPED = ("network", "source", "checkpoint", "anchor")  # of an Anchor, as hyperparameters
@@ -68,7 +70,20 @@ SUITABLE = {
     ),
 }
 
-EXACT: Mapping[str, Callable[[xr.Dataset], xr.DataArray]] = {}
+
+def _of_rank(results: xr.Dataset) -> xr.DataArray:
+    """Returns the coefficient of a deep linear network that has learnt as many modes as it has now."""
+    names = ("inputs", "width", "outputs", "depth")
+    values = np.full(results["rank"].shape, np.nan)
+    for (run, step), rank in np.ndenumerate(results["rank"].values):
+        if np.isfinite(rank):
+            inputs, width, outputs, depth = (int(results[name].values[run]) for name in names)
+            values[run, step] = deep_linear([inputs, *[width] * (depth - 1), outputs], int(rank)).value
+    said = {"long_name": "exact coefficient of this rank", "units": "1"}
+    return results["rank"].copy(data=values).assign_attrs(said)
+
+
+EXACT: Mapping[str, Callable[[xr.Dataset], xr.DataArray]] = {"deep_linear": _of_rank}
 
 
 def main() -> None:

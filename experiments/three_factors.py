@@ -3,7 +3,7 @@
 An induction head needs parts that do nothing one without the others. The toy for it is a product of three vectors, of
 which none has a gradient while the other two are small. Clamping some at their targets takes the plateau away.
 
-python -m launch.three_factors            450 runs, a few seconds on two CPU cores
+python -m launch.three_factors            450 runs, less than a minute on two CPU cores
 """
 
 from __future__ import annotations
@@ -228,7 +228,10 @@ experiment = Experiment(
     summarise=summarise,
     presets={
         "": Preset(
-            help="None, one and two factors clamped x 3 initial scales x 50 seeds.",
+            help="None, one and two factors clamped x 3 initial scales x 50 seeds, less than a minute on two cores. "
+            "Run to its end: at scale 0.1 the loss is below 1 % at step 1804, 118 and 47 in the median, at scale 0.3 "
+            "at step 668, 104 and 47. Published for one start: 830, 160, 46. With two clamped the closed form says "
+            "ln 100 / (2 ln 20/19) = 45 steps from a zero factor.",
             flags={"clamped": "0,1,2", "scale": "0.03,0.1,0.3", "seed": "0:50"},
         ),
     },

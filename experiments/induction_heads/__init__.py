@@ -86,7 +86,7 @@ class Measures(NamedTuple):
     loss: Annotated[jax.Array, Quantity("loss where the context tells the answer", "nat")]
     accuracy: Annotated[jax.Array, Quantity("accuracy where the context tells the answer")]
     in_context: Annotated[jax.Array, Quantity("late loss less early loss, NaN in recall", "nat")]
-    uniform_loss: Annotated[jax.Array, Quantity("loss of guessing, chains alone", "nat")]
+    uniform_loss: Annotated[jax.Array, Quantity("loss of guessing", "nat")]
     unigram_loss: Annotated[jax.Array, Quantity("loss of the unigram predictor", "nat")]
     bigram_loss: Annotated[jax.Array, Quantity("loss of the bigram predictor", "nat")]
     unigram_divergence: Annotated[jax.Array, Quantity("KL divergence from the unigram predictor", "nat")]
@@ -112,7 +112,7 @@ def init(hp: InductionHeads) -> State:
         smeared=hp.smeared,
         block=hp.block,
     )
-    return State(model, start(make_optimizer(hp), model), jnp.full((), -1.0))
+    return State(model, start(make_optimizer(hp), model), -jnp.ones(()))
 
 
 def step(state: State, hp: InductionHeads, key: jax.Array) -> tuple[State, StepMetrics]:

@@ -304,7 +304,7 @@ CLAIMS = (
         "Olsson et al. 2022, argument 1",
         context,
         rule="On repeated blocks of varied length. Holds if the median factor between the steps where the in-context "
-        "score is half-way down and where prefix matching on the probe passes 0.5 is below 1.25 with its whole 95 % "
+        "score is half-way down and where prefix matching passes 0.5 is below 1.25 with its whole 95 % "
         "bootstrap interval over seeds; fails if above.",
     ),
     Claim(

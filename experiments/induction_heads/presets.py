@@ -9,6 +9,10 @@ PRESETS = {
         help="Recall of 8 pairs: two layers, one layer, and one layer with smeared keys x 16 seeds.",
         flags={**DEPTHS, "seed": "0:16", "steps": "2000"},
     ),
+    "smeared": Preset(
+        help="Recall with and without smeared keys, one and two layers x 8 seeds.",
+        flags={"smeared": "false,true", "layers": "1,2", "seed": "0:8", "steps": "2000"},
+    ),
     "widths": Preset(
         help="Recall over depth 1, 2, 3 and width 8, 16, 32, 64, 4 seeds.",
         flags={"layers": "1,2,3", "width": "8,16,32,64", "seed": "0:4", "steps": "2000"},

@@ -19,11 +19,10 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
     """Returns the results with what happened when, each `*_step` in (`*_after`, `*_step`] and NaN where it did not.
 
     leave, solve: the loss is below 80 %, below 25 % of that of guessing. fall: where it falls most per step between the
-    two. match: a head matches prefixes by more than 0.5, in recall on its own sequences, in repeated tokens on the
-    probe, for what lies at one distance there needs no matching. peak: of the gradient norm, between where the loss is
-    below guessing and twice as many steps as to `solve`. context: half of the fall of the in-context score. unigram:
-    the lowest divergence from the unigram predictor before `bigram`, from where on the bigram predictor is the nearer.
-    Chains have the last three alone, other tasks those before.
+    two. match: a head matches prefixes by more than 0.5, see `head_score`. peak: of the gradient norm, from where the
+    loss is below guessing to twice as many steps as to `solve`. context: half of the fall of the in-context score.
+    unigram: the lowest divergence from the unigram predictor before `bigram`, from where on the bigram predictor is the
+    nearer. Chains have the last three alone, other tasks those before.
     """
     steps = results["step"].values
     loss, chains = results["loss"].values, (results["task"] == "markov").values
@@ -53,8 +52,12 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
 
 
 def head_score(results: xr.Dataset) -> xr.DataArray:
-    """Returns the prefix matching by which heads are told: on the task's sequences in recall, else on the probe."""
-    return results["prefix_matching"].where(results["task"] == "recall", results["probe_matching"])
+    """Returns the prefix matching by which heads are told: on the task's own sequences, if these take matching.
+
+    Blocks of one length do not, for what they repeat lies at one distance: on them it is that on the probe.
+    """
+    positional = (results["task"] == "repeated") & ~results["varied"].astype(bool)
+    return results["probe_matching"].where(positional, results["prefix_matching"])
 
 
 def _gradient_peak(results: xr.Dataset, guess: np.ndarray, solved: np.ndarray) -> Crossing:

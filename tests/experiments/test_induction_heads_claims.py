@@ -131,4 +131,4 @@ def test_figures_are_drawn_where_there_is_something_to_draw():
         return {figure.name for figure in FIGURES if figure.draw(results) is not None}
 
     assert drawn(RECALL[:3]) == {"transition", "loss", "scores", "grid"}
-    assert drawn(CHAINS) == {"loss", "scores", "chains", "divergences", "grid"}
+    assert drawn(CHAINS) == {"loss", "scores", "chains", "divergences"}

@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ TOKENS, LENGTH, WIDTH = 7, 6, 8
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
 EVERYTHING = {"heads": 2, "positions": "learned", "smeared": True, "block": "full"}
 KINDS = [{"heads": 1}, {"heads": 2, "smeared": True}, EVERYTHING]
-SEQUENCES = jax.random.randint(jax.random.key(5), (3, LENGTH), 0, TOKENS)
+SEQUENCES = np.random.default_rng(5).integers(0, TOKENS, (3, LENGTH))
 
 
 def make(width=None, **options):
@@ -24,10 +25,11 @@ def make(width=None, **options):
     )
 
 
-def perturbed(model):
-    """Returns the model away from its initial values, where biases are zero and gains one."""
-    noise = np.random.default_rng(0)
-    return jax.tree.map(lambda leaf: leaf + noise.normal(scale=0.3, size=leaf.shape).astype(np.float32), model)
+def drawn(**options):
+    """Returns a model whose weights are all drawn anew: biases at the start are zero, gains one."""
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(functools.partial(make, **options))
+    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(scale=0.5, size=leaf.shape), jnp.float32), shapes)
 
 
 def plain(model, tokens):
@@ -69,22 +71,25 @@ def normalised(x, norm):
 
 @pytest.mark.parametrize("options", KINDS, ids=str)
 def test_decoder_equals_a_plain_computation(options):
-    model = perturbed(jax.jit(functools.partial(make, **options), compiler_options=QUICK_TO_COMPILE)())
-    run = jax.jit(Decoder.__call__, compiler_options=QUICK_TO_COMPILE)
-    seen = run(model, SEQUENCES, exactly(WIDTH))
-    for row, tokens in enumerate(np.asarray(SEQUENCES)):
+    model, at = drawn(**options), np.array([1, 4])
+
+    @functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
+    def run(model):
+        tokens = jnp.asarray(SEQUENCES)
+        return model(tokens, exactly(WIDTH)), model(tokens, exactly(WIDTH), at)
+
+    seen, asked = run(model)
+    for row, tokens in enumerate(SEQUENCES):
         logits, patterns = plain(model, tokens)
         np.testing.assert_allclose(seen.logits_NxQxT[row], logits, rtol=1e-4, atol=1e-4)
         for ours, theirs in zip(seen.patterns, patterns, strict=True):
             np.testing.assert_allclose(ours[row], theirs, rtol=1e-4, atol=1e-5)
-    at = np.array([1, 4])
-    asked = jax.jit(lambda: model(SEQUENCES, exactly(WIDTH), at), compiler_options=QUICK_TO_COMPILE)()
     np.testing.assert_allclose(asked.logits_NxQxT, seen.logits_NxQxT[:, at], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(asked.patterns[-1], seen.patterns[-1][:, :, at], rtol=1e-4, atol=1e-6)
 
 
 def test_copying_circuit_is_what_attending_adds_to_the_logits():
-    model = jax.jit(functools.partial(make, layers=1), compiler_options=QUICK_TO_COMPILE)()
+    model = drawn(heads=1, layers=1)
     circuit = jax.jit(Decoder.copying_circuits)(model)
     embed, layer = model.embed[...], model.layers[0]
     added = embed[2] @ layer.value[...][0] @ layer.output[...][0] @ model.unembed.weight[...].T

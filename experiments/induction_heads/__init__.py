@@ -3,7 +3,7 @@
 A two-layer attention-only transformer learns to recall pairs it has just read. Its loss rests on a plateau, then falls
 within a few hundred steps, while one head comes to attend to what followed earlier occurrences of the present token.
 
-python -m launch.induction_heads
+python -m launch.induction_heads              32 runs, about a minute on two CPU cores
 python -m launch.induction_heads --preset=markov
 """
 
@@ -40,7 +40,7 @@ MEMORY = 0.95  # of the running mean of gradient norms: that of one step is most
 @hparams
 class InductionHeads:
     seed: int = swept(0, "initial weights and training sequences")
-    steps: int = swept(1500, "optimiser steps, each on fresh sequences", at_least=0)
+    steps: int = swept(2000, "optimiser steps, each on fresh sequences", at_least=0)
     learning_rate: float = swept(1e-3, "Adam's step size", above=0)
     width: Size = size(32, "dimensions of the residual stream, which the heads share")
     batch_size: Size = size(32, "sequences of a step")

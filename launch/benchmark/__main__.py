@@ -4,7 +4,8 @@ python -m launch.benchmark                                  all of them, about f
 python -m launch.benchmark --only=grokking_mlp --json=benchmark.json
 
 Measures on a quiet machine: every comparison takes turns and the best of each side, but PyTorch's threads suffer more
-from neighbours than JAX's. PyTorch is needed for four of them: pip install '.[bench]'
+from neighbours than JAX's. PyTorch is needed for four of them: pip install '.[bench]'. llc_devinterp
+needs the package of that name as well: pip install '.[bench_llc]'
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
+from launch.benchmark.chains import llc_devinterp, llc_seconds
 from launch.benchmark.comparison import Comparison
 from launch.benchmark.costs import overhead, resume_seconds, start_seconds
 from launch.benchmark.linear import linear_grid
@@ -42,12 +44,16 @@ BENCHMARKS: dict[str, Callable[[Devices], Iterator[Comparison]]] = {
     "parity_vmap": parity_vmap,
     "linear_grid": linear_grid,
     "network_sweep": network_sweep,
+    "llc_devinterp": llc_devinterp,
+    "llc_seconds": llc_seconds,
     "mixed_widths": mixed_widths,
     "many_runs": many_runs,
     "overhead": overhead,
     "start_seconds": start_seconds,
     "resume_seconds": resume_seconds,
 }
+
+PEERS = {"torch": ("PyTorch", "bench"), "devinterp": ("devinterp", "bench_llc")}  # by module: name, extra
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -88,9 +94,10 @@ def run(names: Sequence[str], devices: Devices) -> Iterator[Comparison]:
                 print(f"{comparison.name}: {comparison.ours:.4g} {comparison.unit}", flush=True)
                 yield comparison
         except ModuleNotFoundError as error:
-            if error.name != "torch":
+            if error.name not in PEERS:
                 raise
-            print(f"{name}: left out, PyTorch is not installed: pip install '.[bench]'", flush=True)
+            said, extra = PEERS[error.name]
+            print(f"{name}: left out, {said} is not installed: pip install '.[{extra}]'", flush=True)
 
 
 def show(comparisons: Sequence[Comparison], console: Console) -> None:

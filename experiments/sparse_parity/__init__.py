@@ -1,7 +1,8 @@
 """Sparse parity: the loss stands still while the weights that matter grow (Barak et al. 2022, Merrill et al. 2023).
 
 The label is the product of k of n ±1 inputs. Test accuracy stays at chance for most of training and then jumps. From
-the first step on the gradient of a deciding input is a little larger, and how far the weights have moved says when.
+the first step on the gradient of a deciding input is a little larger: its weights move ahead while accuracy is at
+chance, and how far tells something of the time that remains.
 
 python -m launch.sparse_parity           n and k in one sweep on fresh examples
 python -m launch.sparse_parity --preset=grokking

@@ -18,9 +18,10 @@ from phenom_jax.theory.parity import neuron_gradient, usual_bias
 
 ERRORS = 4  # standard errors
 PREDICTED = (
-    "Every run is predicted from the other seeds of its setting, at the last measured step at which all of them are at "
-    "chance. Holds if the share of the variance of log remaining steps that the predictor explains, beyond the mean of "
-    "the other seeds, is above 0 with its whole 95 % bootstrap interval over seeds; fails if below."
+    "Every solved run is predicted from the other seeds of its setting, 8 runs or more, at the last measured step at "
+    "which all of them are at chance. Holds if the share of the variance of log remaining steps that the predictor "
+    "explains, beyond the mean of the other seeds, is above 0 with its whole 95 % bootstrap interval over seeds; fails "
+    "if below."
 )
 
 

@@ -177,6 +177,7 @@ def _scale_x(axis: matplotlib.axes.Axes, places: np.ndarray, log_x: bool) -> Non
         axis.set_xlim(low / (high / low) ** 0.02, high * (high / low) ** 0.02)
     else:
         axis.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+        axis.locator_params(axis="x", integer=np.issubdtype(places.dtype, np.integer))
 
 
 def _keys(

@@ -5,8 +5,8 @@ from phenom_jax.experiment import Preset
 PRESETS = {
     "": Preset(
         help="Recall of 8 pairs, one and two layers x 16 seeds; a minute and a half of CPU. Run to its end: with two "
-        "layers 15 of 16 runs leave a plateau near 2 nat at step 280 and solve the task 100 steps later, as a head comes "
-        "to match prefixes and the gradient norm peaks; one layer stays at 1.8 nat.",
+        "layers 15 of 16 runs leave a plateau near 2 nat at step 280 and solve the task 100 steps later, as a head "
+        "comes to match prefixes and the gradient norm peaks; one layer stays at 1.8 nat.",
         flags={"layers": "1,2", "seed": "0:16"},
     ),
     "smeared": Preset(

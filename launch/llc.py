@@ -51,7 +51,7 @@ SUITABLE = {
         sampling={
             "seed": "0:32",
             "steps": "60000",
-            "burn_in": "20000",
+            "burn_in": "0.3",
             "n_beta": "1000",
             "step_size": "1e-5",
             "loss": "behaviour",
@@ -65,7 +65,6 @@ SUITABLE = {
             "step_size": "1e-3",
             "localisation": "100",
             "steps": "400",
-            "burn_in": "100",
         },
     ),
 }

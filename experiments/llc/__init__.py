@@ -48,7 +48,7 @@ class LLC:
     checkpoint: int = swept(0, "which kept state of that run, in the order of steps; -1 is the last")
     anchor: int = swept(0, "checksum of that kept state; found by the launcher")
     steps: int = swept(2000, "moves of the chain, burn-in among them", at_least=1)
-    burn_in: int = swept(500, "moves at the start that are no draws", at_least=0)
+    burn_in: float = swept(0.25, "share of the moves, those at the start, that are no draws", at_least=0, below=1)
     step_size: float = swept(1e-4, "epsilon of a move", above=0)
     n_beta: float = swept(0.0, "n beta, examples times inverse temperature; 0: n / log n", at_least=0)
     localisation: float = swept(1.0, "gamma, the strength of the pull back to the kept weights", at_least=0)
@@ -63,11 +63,7 @@ class LLC:
     network: str = static("", "which of the source's models; found by the launcher")
 
     def check(self) -> None:
-        """Raises InvalidValue if no draw is left, or the Metropolis correction would see a loss that changes."""
-        if self.burn_in >= self.steps:
-            raise InvalidValue(
-                f"burn_in: {self.burn_in} of {self.steps} steps leaves no draw, allowed is less than steps"
-            )
+        """Raises InvalidValue if the Metropolis correction would see a loss that changes."""
         if self.sampler == "mala" and self.batch:
             raise InvalidValue(f"batch: {self.batch} with sampler=mala, which needs one loss for all moves: batch=0")
 
@@ -148,14 +144,15 @@ class Sampling:
             localisation=hp.localisation,
             active=network.active(row),
         )
-        draws = add(state.draws, chain, state.moves - hp.burn_in, hp.steps - hp.burn_in)
+        burn_in = _burn_in(hp)
+        draws = add(state.draws, chain, state.moves - burn_in, hp.steps - burn_in)
         moved = state._replace(chain=chain, draws=draws, moves=state.moves + 1)
         return moved, StepMetrics(chain.loss)
 
     def measure(self, state: State, hp: LLC) -> Measures:
         """Returns what the draws so far say, NaN during burn-in."""
         network, row = self._where(hp)
-        draws, begun = state.draws, state.moves > hp.burn_in
+        draws, begun = state.draws, state.moves > _burn_in(hp)
         mean = jnp.asarray(mean_loss(draws.batches))
         n_beta = self._n_beta(network, network.hp(row), hp)
         return Measures(
@@ -204,6 +201,11 @@ class Sampling:
     def _n_beta(network: Network, source_hp: Any, hp: LLC) -> jax.Array:
         examples = jnp.asarray(network.landscape.count(source_hp).active, jnp.result_type(float))
         return jnp.where(hp.n_beta > 0, hp.n_beta, examples / jnp.log(jnp.maximum(examples, 2)))
+
+
+def _burn_in(hp: LLC) -> jax.Array:
+    """Returns how many moves are no draws; the last one always is."""
+    return jnp.minimum(jnp.floor(hp.burn_in * hp.steps).astype(int), hp.steps - 1)
 
 
 def around(source: Source) -> Experiment:

@@ -57,7 +57,8 @@ def _curvature(results: xr.Dataset) -> matplotlib.figure.Figure | None:
 
 def _traces(results: xr.Dataset, variable: str, scale: Scale) -> matplotlib.figure.Figure | None:
     """Returns the draws of the first source run's chains; of several settings, of the middle one."""
-    draws = results.isel(step=results["step"].values > results["burn_in"].values.max(initial=0))
+    burn_in = (results["burn_in"] * results["steps"]).values.max(initial=0)
+    draws = results.isel(step=results["step"].values > burn_in)
     return curves(draws, {variable: "-"}, scale, panel="checkpoint", at={"source": min}, clock=MOVES)
 
 

@@ -20,7 +20,7 @@ from phenom_jax.hparams import InvalidValue
 from phenom_jax.results.claims import decide_all
 from phenom_jax.results.dataset import open_results
 
-QUICK = ("--steps=40", "--burn_in=8", "--lanes=8", "--group=1", "--noreport", "--notensorboard")
+QUICK = ("--steps=40", "--burn_in=0.2", "--lanes=8", "--group=1", "--noreport", "--notensorboard")
 TRAINING = {"seed": "0", "width": "2,3", "steps": "40", "deviation": "0.5"}
 SCHEDULE = {"resolution": "20", "kept_points": "2"}
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
@@ -99,7 +99,7 @@ def test_padding_does_not_change_a_chain(source, options):
         shapes=shapes,
         facts={fact: values[row : row + 1] for fact, values in network.facts.items()},
     )
-    hp = LLC(source=int(network.places[row]), checkpoint=1, steps=20, burn_in=5, network=name, **options)
+    hp = LLC(source=int(network.places[row]), checkpoint=1, steps=20, burn_in=0.25, network=name, **options)
 
     def chain(network):
         sampling = Sampling(Source({name: network}, {}))
@@ -127,7 +127,7 @@ def test_padding_does_not_change_a_chain(source, options):
         (("--run=SOURCE", "--checkpoint=2"), "checkpoint: 2 is not one of the 2 kept states: 0 to 1, -1 the last"),
         (("--run=SOURCE", "--step_size=0"), "step_size: 0.0 is not above 0"),
         (("--run=SOURCE", "--n_beta=-1"), "n_beta: -1.0 is not at least 0"),
-        (("--run=SOURCE", "--burn_in=40"), "burn_in: 40 of 40 steps leaves no draw, allowed is less than steps"),
+        (("--run=SOURCE", "--burn_in=1"), "burn_in: 1.0 is not at least 0 and below 1"),
         (("--run=SOURCE", "--batch=4"), "batch: 4 is more than the 3 train examples of a source run"),
         (("--run=SOURCE", "--batch=2", "--sampler=mala"), "batch: 2 with sampler=mala, which needs one loss"),
         (("--run=SOURCE", "--network=other"), "network: set by the launcher"),

@@ -166,14 +166,24 @@ def test_json_is_a_list_of_name_ours_peer_ratio_and_unit(monkeypatch, tmp_path, 
     assert "1.50" in capsys.readouterr().out
 
 
-def test_without_torch_the_others_still_run(monkeypatch, capsys):
+@pytest.mark.parametrize("missing, extra", [("torch", "bench"), ("devinterp", "bench_llc")])
+def test_without_a_peer_the_others_still_run(missing, extra, monkeypatch, capsys):
     def lacking(_):
-        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        raise ModuleNotFoundError(f"No module named '{missing}'", name=missing)
         yield
 
     monkeypatch.setattr(benchmark, "BENCHMARKS", {"a": lacking, "b": lambda _: iter([RESULT])})
     assert list(benchmark.run(["a", "b"], None)) == [RESULT]
-    assert "pip install '.[bench]'" in capsys.readouterr().out
+    assert f"pip install '.[{extra}]'" in capsys.readouterr().out
+
+
+def test_devinterp_s_chain_has_the_loss_of_the_weights_and_moves():
+    peer = pytest.importorskip("launch.benchmark.devinterp_chains", exc_type=ImportError)
+    weights = [np.full((2, 3), 0.5, np.float32), np.ones((1, 2), np.float32)]
+    inputs, outputs = np.eye(3, dtype=np.float32), np.zeros((3, 1), np.float32)
+    chain = peer.Chain(weights, inputs, outputs, step_size=1e-3, n_beta=10.0, localisation=1.0)
+    first, second = chain.move().item(), chain.move().item()
+    assert first == pytest.approx(0.5) and second != first
 
 
 @pytest.mark.parametrize("argument", ["--only=grokking_mpl", "--jsn=x", "--json=no/such/directory/x", "word"])

@@ -17,6 +17,7 @@ from phenom_jax.results.tables import final_values
 
 MARGIN = 0.05  # of the exact value: what STEP_RULE lets SGLD be off
 MEMORISED, GENERALISED, HALF = 0.99, 0.95, 0.5  # train accuracy, test accuracy, either
+FEWEST = 3  # source runs
 SAID = 2  # groups of chains that are named for each complaint
 
 
@@ -142,26 +143,20 @@ def ends_at_exact(results: xr.Dataset) -> Decision:
 
 def peaks_before_generalisation(results: xr.Dataset) -> Decision:
     """Compares the coefficient of every source run before it memorises, once it has, and at the end."""
-    names = ("source_train_accuracy", "source_test_accuracy")
-    if not all(name in results for name in names):
-        return Decision("undecided", "the source measures no train and test accuracy")
-    if problem := _several_settings(results):
-        return Decision("undecided", problem)
-    final = _finished(results)
+    runs = _classifiers(results)
+    if isinstance(runs, str):
+        return Decision("undecided", runs)
     found, early = [], []
-    for source in np.unique(final["source"].values):
-        runs = final.isel(run=(final["source"].values == source))
-        curve = runs.groupby("checkpoint").mean()
-        train, test, llc = (curve[name].values for name in (*names, "llc"))
+    for train, test, llc in runs:
         between = (train >= MEMORISED) & (test < GENERALISED)
         before = train < HALF
         if test[-1] >= GENERALISED and between.any() and before.any():
             found.append((llc[before].max(), llc[between].max(), llc[-1]))
             early.append((llc[between].max() - llc[test < HALF][-1]) / (llc[between].max() - llc[-1]))
-    if len(found) < 3:
+    if len(found) < FEWEST:
         return Decision(
             "undecided",
-            f"{len(found)} source runs generalise and have kept states before and after memorisation, at least 3 are "
+            f"{len(found)} source runs generalise and have kept states before and after memorisation, {FEWEST} are "
             "needed",
         )
     before, peak, end = np.array(found).T
@@ -175,6 +170,47 @@ def peaks_before_generalisation(results: xr.Dataset) -> Decision:
         "the fall comes before half of the test examples are right",
         {"before": before.mean(), "peak": peak.mean(), "end": end.mean(), "fallen early": float(np.mean(early))},
     )
+
+
+def stays_without_generalisation(results: xr.Dataset) -> Decision:
+    """Looks at how far the coefficient falls in source runs that memorise and do not generalise."""
+    runs = _classifiers(results)
+    if isinstance(runs, str):
+        return Decision("undecided", runs)
+    left, peaks = [], []
+    for train, test, llc in runs:
+        peak = int(llc.argmax())
+        if (train >= MEMORISED).any() and (test < HALF).all() and peak + 1 < len(llc):
+            left.append(llc[peak:].min() / llc[peak])
+            peaks.append(llc[peak])
+    if len(left) < FEWEST:
+        return Decision(
+            "undecided",
+            f"{len(left)} source runs memorise and stay below half of the test examples, {FEWEST} are needed",
+        )
+    kept = bootstrap(lambda rows: float(np.array(left)[rows].mean()), np.arange(len(left)))
+    return Decision(
+        "holds" if kept.low > HALF else "fails" if kept.high < HALF else "undecided",
+        f"the lowest coefficient after the peak is {kept} of the peak ({np.mean(peaks):.3g}) in {len(left)} source "
+        "runs that memorise and do not generalise",
+        {"kept": kept.estimate, "peak": float(np.mean(peaks)), "runs": len(left)},
+    )
+
+
+def _classifiers(results: xr.Dataset) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]] | str:
+    """Returns train and test accuracy and mean coefficient along the kept states of every run; or what is lacking."""
+    names = ("source_train_accuracy", "source_test_accuracy")
+    if not all(name in results for name in names):
+        return "the source measures no train and test accuracy"
+    if problem := _several_settings(results):
+        return problem
+    final = _finished(results)
+    found = []
+    for source in np.unique(final["source"].values):
+        curve = final.isel(run=(final["source"].values == source)).groupby("checkpoint").mean()
+        train, test, llc = (curve[name].values for name in (*names, "llc"))
+        found.append((train, test, llc))
+    return found
 
 
 def _by_rank(results: xr.Dataset) -> tuple[list[float], np.ndarray, np.ndarray, np.ndarray] | str:
@@ -272,5 +308,14 @@ CLAIMS = (
         rule="Takes the largest mean coefficient at kept states with at least 99 % train and less than 95 % test "
         "accuracy. Holds if its rise from the largest with less than 50 % train accuracy and its fall to the last kept "
         "state are above 0 with their whole 95 % bootstrap intervals over source runs; fails if one lies below.",
+    ),
+    Claim(
+        "stays_without_generalisation",
+        "In grokking the coefficient falls only where the network generalises.",
+        "what detecting generalisation by the coefficient would need; not published",
+        stays_without_generalisation,
+        rule="Of source runs that reach 99 % train accuracy and stay below 50 % test accuracy: holds if the lowest "
+        "coefficient after the peak, as a share of the peak, is above 0.5 with its whole 95 % bootstrap interval over "
+        "source runs, fails if below.",
     ),
 )

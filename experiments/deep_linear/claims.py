@@ -51,7 +51,8 @@ def stages(results: xr.Dataset) -> Decision:
         at = runs["learnt_step"].values[:, place]
         here = runs.isel(run=np.isfinite(at))
         if here.sizes["run"] < ENOUGH_RUNS:
-            return Decision("undecided", f"{here.sizes['run']} runs learn mode {place + 1}, at least 20 are needed")
+            said = f"{here.sizes['run']} runs learn mode {place + 1}, at least {ENOUGH_RUNS} are needed"
+            return Decision("undecided", said)
         steps = xr.DataArray(at[np.isfinite(at)].astype(int), dims="run")
         share = np.abs(here["mode_strength"].isel(mode=place + 1).sel(step=steps).values)
         found = bootstrap(lambda rows, share=share: float(np.median(share[rows])), here["seed"].values)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 
 from phenom_jax.results.curves import Overlay, Scale, curves
-from phenom_jax.results.figures import Figure
+from phenom_jax.results.figures import Figure, LineStyle
 from phenom_jax.results.profile import profile
 
-STYLES = ("-", "--", "-.")
+STYLES: tuple[LineStyle, ...] = ("-", "--", "-.")
 
 
 def _by_mode(results: xr.Dataset, name: str, words: str) -> xr.Dataset:
@@ -18,11 +20,11 @@ def _by_mode(results: xr.Dataset, name: str, words: str) -> xr.Dataset:
     return results.assign({key: values.assign_attrs(long_name=f"{words} {key[-1]}") for key, values in modes.items()})
 
 
-def _lines(results: xr.Dataset) -> dict:
+def _lines(results: xr.Dataset) -> dict[str, LineStyle]:
     return {f"mode_{mode}": STYLES[mode - 1] for mode in results["mode"].values}
 
 
-def _strength(mode: int):
+def _strength(mode: int) -> Callable[[xr.Dataset, np.ndarray], np.ndarray]:
     return lambda runs, steps: np.full(len(steps), float(runs[f"strength_{mode}"].values[0]))
 
 
@@ -35,7 +37,7 @@ FIGURES = (
         lambda results: curves(
             _by_mode(results, "singular_values", "singular value"),
             _lines(results),
-            Scale("singular value"),
+            Scale("singular value", limits=(None, 1.2 * float(results["strength_1"].max()))),
             panel="deviation",
             overlay=Overlay("the teacher's", {f"mode_{mode}": _strength(mode) for mode in results["mode"].values}),
         ),
@@ -43,7 +45,8 @@ FIGURES = (
     Figure(
         "loss",
         "A plateau before each stage",
-        "Half the squared error on the train examples and its expectation on noiseless outputs.",
+        "Half the squared error on the train examples and its expectation on noiseless outputs; with data=population "
+        "they are the same.",
         lambda results: curves(
             results,
             {"train_loss": "--", "excess_risk": "-"},

@@ -23,4 +23,5 @@ def effective_rank(features_NxD: jax.Array, examples: Size | None = None) -> jax
     wide = centred_NxD.shape[1] > centred_NxD.shape[0]
     gram = centred_NxD @ centred_NxD.T if wide else centred_NxD.T @ centred_NxD
     trace = jnp.trace(gram)
-    return jnp.where(trace > 0, trace**2 / jnp.maximum(jnp.sum(gram**2), jnp.finfo(gram.dtype).tiny), 0.0)
+    shares = gram / jnp.where(trace > 0, trace, 1)  # before squaring, which would make small features vanish
+    return jnp.where(trace > 0, 1 / jnp.maximum(jnp.sum(shares**2), jnp.finfo(gram.dtype).tiny), 0.0)

@@ -36,6 +36,7 @@ def test_the_trace_of_a_diagonal_hessian_needs_one_probe():
 def test_effective_rank_counts_directions_of_equal_spread():
     directions = np.concatenate([np.eye(5)[:3], -np.eye(5)[:3]])
     assert effective_rank(jnp.asarray(directions)) == pytest.approx(3)
+    assert effective_rank(jnp.asarray(1e-13 * directions)) == pytest.approx(3)
     assert effective_rank(jnp.ones((4, 3))) == 0
     padded = jnp.asarray(np.concatenate([directions, np.full((3, 5), 9.0)]))
     assert effective_rank(padded, Size(6, 9)) == pytest.approx(3)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from toy import toy
 
 from experiments.deep_double_descent import BATCH_STREAM
 from experiments.grokking import experiment as grokking
@@ -74,12 +75,12 @@ def test_torch_draws_the_same_task():
 
 
 def test_trainer_advances_the_runs_it_holds_and_no_others(devices):
-    work = sweep_work(parity, {"seed": range(3), "steps": [100]}, devices)
+    work = sweep_work(toy, {"seed": range(3), "steps": [10]}, devices)
     trainer = Trainer(work, work.plan.buckets[0], Layout(devices.count, 2, 1))
     trainer.run_steps_per_second(0.0)
     status, step = np.asarray(trainer.lanes.status), np.asarray(trainer.lanes.step)
     assert (status == LIVE).sum() == 3
-    assert set(step[status == LIVE]) == {300}  # twice to compile and time a tick, once measured; past `steps`
+    assert set(step[status == LIVE]) == {15}  # twice to compile and time a tick, once measured; past `steps`
     assert not step[status != LIVE].any()
     per_device = (status == LIVE).reshape(devices.count, -1).sum(1)
     assert per_device.max() == 1
@@ -130,7 +131,7 @@ def test_a_benchmark_against_torch_runs(devices, name, options, expected):
 
 def test_mixed_widths_runs(devices):
     axes = {"width": [4, 8], "seed": [0]}
-    found = list(sweeps.mixed_widths(devices, BRIEF, parity, axes, cold_steps=100))
+    found = list(sweeps.mixed_widths(devices, BRIEF, toy, axes, cold_steps=100))
     assert_sound(found, ["mixed_widths", "mixed_widths_compiled"])
 
 
@@ -140,7 +141,7 @@ def test_many_runs_runs(devices):
 
 
 def test_overhead_runs(devices):
-    (found,) = costs.overhead(devices, BRIEF, parity, {"seed": range(3), "steps": [100_000]})
+    (found,) = costs.overhead(devices, BRIEF, toy, {"seed": range(3), "steps": [100_000]})
     assert_sound([found], ["overhead"])
     assert found.ratio < 1
 

@@ -50,7 +50,7 @@ class StepMetrics(NamedTuple):
 
 
 class Measures(NamedTuple):
-    loss: Annotated[jax.Array, Quantity("loss, in that of a zero tensor")]
+    loss: Annotated[jax.Array, Quantity("loss / loss of a zero tensor")]
     alignment: Annotated[jax.Array, Quantity("overlap of each factor with its target", dims=("factor",))]
 
 

@@ -1,20 +1,24 @@
-"""The presets of induction heads. Times are of CPU: half of them on two cores with nothing else to do."""
+"""The presets of induction heads; times are CPU time, which two cores share."""
 
 from phenom_jax.experiment import Preset
 
 PRESETS = {
     "": Preset(
-        help="Recall of 8 pairs, one and two layers x 16 seeds; a minute and a half of CPU. Run to its end: with two "
-        "layers 15 of 16 runs leave a plateau near 2 nat at step 280 and solve the task 100 steps later, as a head "
+        help="Recall of 8 pairs, one and two layers x 16 seeds; a minute of CPU. Run to its end: with two "
+        "layers 15 of 16 runs leave a plateau near 2 nat at step 275 and solve the task 100 steps later, as a head "
         "comes to match prefixes and the gradient norm peaks; one layer stays at 1.8 nat.",
         flags={"layers": "1,2", "seed": "0:16"},
     ),
     "smeared": Preset(
-        help="Recall with and without smeared keys, one and two layers x 8 seeds; two minutes of CPU.",
+        help="Recall with and without smeared keys, one and two layers x 8 seeds; two minutes of CPU. Run "
+        "to its end: with smeared keys one layer solves it at step 155, its head's prefix matching passes 0.5 in 7 of "
+        "8 runs and ends at 0.48, and two layers solve it at step 125 where without they take 350.",
         flags={"smeared": "false,true", "layers": "1,2", "seed": "0:8"},
     ),
     "widths": Preset(
-        help="Recall over depth 1, 2, 3 and width 8, 16, 32, 64 x 4 seeds.",
+        help="Recall over depth 1, 2, 3 and width 8, 16, 32, 64 x 4 seeds; five and a half minutes of CPU. Run to its "
+        "end: with one layer no head forms at any width; with two and three it does at step 170 and 160 at width 64, "
+        "at 370 and 350 at width 32, at 1030 (3 of 4 runs) and 600 at width 16, and in 3 of 8 runs at width 8.",
         flags={"layers": "1,2,3", "width": "8,16,32,64", "seed": "0:4"},
     ),
     "full": Preset(

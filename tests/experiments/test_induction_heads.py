@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments.induction_heads import PRESETS, InductionHeads, experiment, init, measure, step, summarise
+from experiments.induction_heads import (
+    PRESETS,
+    InductionHeads,
+    baselines,
+    experiment,
+    init,
+    measure,
+    step,
+    summarise,
+)
 from experiments.induction_heads.layout import draw, layout
 from phenom_jax.engine.flags import parse
 from phenom_jax.experiment import quantities
@@ -72,10 +81,8 @@ def test_padding_and_lifting_do_not_change_a_run():
         assert not outside.any()
 
 
-@pytest.mark.parametrize("task", ["repeated", "markov"])
-def test_measures_equal_a_computation_with_plain_indexing(task):
-    hp = InductionHeads(**SMALL, task=task, start_token=task == "repeated")
-    places = {"repeated": [5, 6, 7], "markov": range(7)}[task]
+def test_measures_equal_a_computation_with_plain_indexing():
+    hp, told = InductionHeads(**SMALL, task="repeated", start_token=True), [5, 6, 7]
 
     @functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
     def measured():
@@ -86,15 +93,27 @@ def test_measures_equal_a_computation_with_plain_indexing(task):
     logits = np.asarray(seen.logits_NxQxT, float)
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     losses = -np.take_along_axis(log_p[:, :-1], np.asarray(tokens)[:, 1:, None], 2)[..., 0]
-    assert layout(hp).told.tolist() == list(places)
-    np.testing.assert_allclose(found.loss, losses[:, list(places)].mean(), rtol=1e-5)
-    assert np.isfinite(found.unigram_divergence) == np.isfinite(found.bigram_loss) == (task == "markov")
+    assert layout(hp).told.tolist() == told and layout(hp).asked.tolist() == list(range(8))
+    np.testing.assert_allclose(found.loss, losses[:, told].mean(), rtol=1e-5)
+    np.testing.assert_allclose(found.in_context, losses[:, 6:].mean() - losses[:, :2].mean(), rtol=1e-4)
     by_head = [
-        np.mean([pattern[n, 0, q, 1 : q + 1][tokens[n, :q] == tokens[n, q]].sum() for n in range(128) for q in places])
+        np.mean([pattern[n, 0, q, 1 : q + 1][tokens[n, :q] == tokens[n, q]].sum() for n in range(128) for q in told])
         for pattern in seen.patterns
     ]
     np.testing.assert_allclose(found.head_prefix_matching[:, 0], by_head, rtol=1e-4)
-    assert found.prefix_matching == found.head_prefix_matching.max()
+    assert found.prefix_matching == found.head_prefix_matching.max() and np.isnan(found.unigram_divergence)
+
+
+def test_a_model_that_guesses_is_as_far_from_the_counting_predictors_as_they_are_from_even():
+    hp = InductionHeads(**SMALL | {"symbols": 3}, task="markov", start_token=True)
+    tokens = np.array([[3, 0, 1, 1, 2, 0, 1, 0, 2]])
+    found = baselines(jnp.zeros((1, 9, 4)).at[..., 3].set(-50.0), jnp.asarray(tokens), hp)
+    counts = np.array([[1 + (tokens[0, 1 : 2 + place] == symbol).sum() for symbol in range(3)] for place in range(8)])
+    shares = counts / counts.sum(1, keepdims=True)
+    expected = np.log(3) + (shares * np.log(shares)).sum(1).mean()
+    np.testing.assert_allclose(found["unigram_divergence"], expected, rtol=1e-4)
+    np.testing.assert_allclose(found["unigram_loss"], -np.log(shares[np.arange(7), tokens[0, 2:]]).mean(), rtol=1e-5)
+    np.testing.assert_allclose(found["uniform_loss"], np.log(3), rtol=1e-6)
 
 
 def test_recall_asks_at_the_second_keys_and_has_its_sources_at_the_first_values():

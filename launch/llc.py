@@ -156,6 +156,9 @@ def _experiment(directory: Path, own: argparse.Namespace) -> Experiment:
     """
     trained = read_trained(directory, EXACT)
     suitable = SUITABLE.get(trained.experiment.name, Suitable({}, {}))
+    runs = len({anchor.source for anchor in trained.anchors})
+    if runs > MOST_SOURCES and own.source is None:
+        print(f"{MOST_SOURCES} of {runs} runs with kept states; --source chooses others")
     presets = {}
     for preset_name, preset in anywhere.presets.items():
         asked = {flag: getattr(own, flag) or preset.flags.get(flag) for flag in ("source", "checkpoint")}
@@ -192,7 +195,8 @@ def _chosen(trained: Trained, source: str | None, checkpoint: str | None) -> lis
             raise InvalidValue(
                 f"checkpoint: {place} is not one of the {most} kept states: 0 to {most - 1}, -1 the last"
             )
-    wanted = {run: {place % len(by_run[run]) for place in places if place < len(by_run[run])} for run in runs}
+    there = {run: len(by_run[run]) for run in runs}
+    wanted = {run: {place % n for place in places if -n <= place < n} for run, n in there.items()}
     return [anchor for run in runs for anchor in by_run[run] if anchor.checkpoint in wanted[run]]
 
 

@@ -85,10 +85,12 @@ def trusted(results: xr.Dataset) -> Decision:
     if len(found[0].llc) < 2:
         return Decision("undecided", "one chain says nothing of whether chains agree, at least 2 are needed", numbers)
     worst, fewest = max(group.r_hat for group in found), min(group.effective_draws for group in found)
+    stiffest = max(group.stiff_step for group in found)
+    steps = f", steps at most {stiffest:.2g} of the stiffest direction" if stiffest else ""
     return Decision(
         "holds",
-        f"{len(found)} kept states or settings: split-R-hat at most {worst:.3f}, at least {fewest:.0f} effective draws,"
-        f" steps at most {max(group.stiff_step for group in found):.2g} of the stiffest direction{lowest}",
+        f"{len(found)} kept states or settings: split-R-hat at most {worst:.3f}, at least {fewest:.0f} effective draws"
+        f"{steps}{lowest}",
         numbers,
     )
 

@@ -28,7 +28,7 @@ from phenom_jax.results.figures import thin
 from phenom_jax.sweep.axes import parse_axis
 from phenom_jax.theory.learning_coefficient import deep_linear
 
-PASSED_ON = ("plan", "devices", "compilation_cache")  # flags of the engine that hold for both phases
+PASSED_ON = ("plan", "devices", "lanes", "group", "compilation_cache")  # flags of the engine that hold for both phases
 ZIPPED = ("network", "source", "checkpoint", "anchor")  # of an Anchor, as hyperparameters
 MOST_SOURCES = 36
 

@@ -15,6 +15,7 @@ from launch.kept_weights import read_trained
 from launch.llc import EXACT, SUITABLE, Suitable, sample
 from launch.report import find_experiment
 from phenom_jax.engine import launch as launch_module
+from phenom_jax.engine.config import Settings
 from phenom_jax.experiment import Schedule
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.results.claims import decide_all
@@ -22,7 +23,7 @@ from phenom_jax.results.dataset import open_results
 
 QUICK = ("--steps=40", "--burn_in=0.2", "--lanes=8", "--group=1", "--noreport", "--notensorboard")
 TRAINING = {"seed": "0", "width": "2,3", "steps": "40", "deviation": "0.5"}
-SCHEDULE = {"resolution": "20", "kept_points": "2"}
+SCHEDULE = {"resolution": "20", "points": "3", "kept_points": "2"}
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
 
 
@@ -45,7 +46,8 @@ def source(tmp_path_factory):
     """A directory with a network of width 2 and one of width 3, each kept twice."""
     path = tmp_path_factory.mktemp("source")
     schedule = Schedule(**{name: int(text) for name, text in SCHEDULE.items()})
-    train_in(path, dataclasses.replace(deep_linear, schedule=schedule), **TRAINING)
+    settings = Settings(schedule=schedule, lanes=8, group=1)  # the program that the launcher makes of it
+    train_in(path, dataclasses.replace(deep_linear, schedule=schedule), settings=settings, devices=8, **TRAINING)
     return path
 
 

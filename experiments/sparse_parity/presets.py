@@ -5,8 +5,8 @@ from phenom_jax.experiment import Preset
 PRESETS = {
     "": Preset(
         help="Parities of 2, 3 and 4 of 20 to 60 inputs on fresh examples, 64 seeds, ReLU perceptrons of width 100 "
-        "(Barak et al. 2022): 960 runs, about a minute on two cores. Run to its end: all are solved; steps to 99 % grow "
-        "as n^0.53, n^1.40 and n^1.59 at k = 2, 3 and 4 (k = 3: 760, 1350 and 2650 steps at n = 20, 30 and 50; "
+        "(Barak et al. 2022): 960 runs, about a minute on two cores. Run to its end: all are solved; steps to 99 % "
+        "grow as n^0.53, n^1.40 and n^1.59 at k = 2, 3 and 4 (k = 3: 760, 1350 and 2650 steps at n = 20, 30 and 50; "
         "published 780, 1170 and 2900).",
         flags={"inputs": "20,30,40,50,60", "degree": "2,3,4", "seed": "0:64", "steps": "20000"},
     ),

@@ -23,7 +23,7 @@ from phenom_jax.engine.config import Settings, read_config
 from phenom_jax.engine.program import hp_shapes
 from phenom_jax.experiment import Experiment, Quantity
 from phenom_jax.hparams import Field, InvalidValue, build, fields
-from phenom_jax.results.kept import read_kept
+from phenom_jax.results.kept import leaf_name, read_kept
 from phenom_jax.results.report import read_config_json
 from phenom_jax.results.united import kept_stores, open_sweep
 from phenom_jax.sizes import Size
@@ -152,7 +152,7 @@ def _network(experiment: Experiment, kept: Sequence[_Kept], measures: _Measures,
     bounds = {name: max(int(getattr(hp, name).active) for hp in alone) for name in names}
     hps = [dataclasses.replace(hp, **{n: Size(getattr(hp, n).active, to) for n, to in bounds.items()}) for hp in alone]
     whole = _shapes(experiment, hps[0])
-    paths = [_path(path) for path, _ in jax.tree.leaves_with_path(whole)]
+    paths = [leaf_name(path) for path, _ in jax.tree.leaves_with_path(whole)]
     most = max(len(item.steps) for item in kept)
     by_sizes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
     shapes = []
@@ -212,11 +212,6 @@ def _shapes(experiment: Experiment, hp: Any) -> Any:
     assert experiment.keep is not None
     keep = experiment.keep
     return jax.eval_shape(lambda hp: keep(experiment.init(hp)), hp_shapes(hp))
-
-
-def _path(path: Any) -> str:
-    """Returns the name under which a leaf is kept."""
-    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def _network_name(experiment: Experiment, run: Run) -> str:

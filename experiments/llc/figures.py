@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import xarray as xr
 
 from experiments.llc.training import over_training, training_axes
+from experiments.llc.trust import batches_of
 from phenom_jax.results.curves import Clock, Scale, curves, two_axes
 from phenom_jax.results.figures import Figure, LineStyle
 from phenom_jax.results.maps import final_map
@@ -55,10 +57,29 @@ def _curvature(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     return two_axes(trained, {"hessian_trace": "-"}, left, {"effective_rank": "--"}, right, panel=panel)
 
 
-def _traces(results: xr.Dataset, variable: str, scale: Scale) -> matplotlib.figure.Figure | None:
-    """Returns the draws of the first source run's chains; of several settings, of the middle one."""
+def _estimates(results: xr.Dataset) -> matplotlib.figure.Figure | None:
     burn_in = (results["burn_in"] * results["steps"]).values.max(initial=0)
-    draws = results.isel(step=results["step"].values > burn_in)
+    return _traces(results.isel(step=results["step"].values > burn_in), "llc", COEFFICIENT)
+
+
+def _losses(results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns the stretches of the longest chains: draws themselves are recorded at few, log-spaced moves."""
+    ended = results.isel(run=(results["status"] == "finished").values)
+    moves, burn_in = ended["steps"].values, ended["burn_in"].values
+    longest = moves == moves.max(initial=0)
+    longest &= burn_in == burn_in[longest].max(initial=0)
+    chains = ended.isel(run=longest)
+    if not chains.sizes["run"]:
+        return None
+    means = batches_of(chains, np.arange(chains.sizes["run"])).means
+    kept = burn_in[longest][0] + (1 - burn_in[longest][0]) * (0.5 + np.arange(means.shape[1])) / means.shape[1]
+    stretches = chains.drop_dims("step").assign_coords(step=kept * moves[longest][0])
+    said = {"long_name": "mean loss of a stretch of draws"}
+    return _traces(stretches.assign(stretch_loss=(("run", "step"), means, said)), "stretch_loss", Scale("sampled loss"))
+
+
+def _traces(draws: xr.Dataset, variable: str, scale: Scale) -> matplotlib.figure.Figure | None:
+    """Returns the traces of the first source run's chains; of several settings, of the middle one."""
     return curves(draws, {variable: "-"}, scale, panel="checkpoint", at={"source": min}, clock=MOVES)
 
 
@@ -95,13 +116,14 @@ FIGURES = (
         "estimate_traces",
         "Where the estimates settle",
         "The coefficient from the draws so far, a thin line per chain, a panel per kept state. Burn-in is left out.",
-        lambda results: _traces(results, "llc", COEFFICIENT),
+        _estimates,
     ),
     Figure(
         "loss_traces",
         "The loss along the chains",
-        "The sampled loss at the draws, a thin line per chain, a panel per kept state. Burn-in is left out.",
-        lambda results: _traces(results, "draw_loss", Scale("sampled loss")),
+        "The sampled loss in the mean over each of 32 stretches of draws, a line per chain, a panel per kept state. "
+        "Burn-in is left out.",
+        _losses,
     ),
     Figure(
         "calibration",

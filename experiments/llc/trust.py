@@ -75,7 +75,7 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
     for rows in _chains(results):
         healthy = rows[results["status"].values[rows] == "finished"]
         if len(healthy):
-            batches = _batches(results, healthy)
+            batches = batches_of(results, healthy)
             n_beta = float(final["inverse_temperature"].values[healthy[0]])
             added["split_r_hat"].values[rows] = split_r_hat(batches)
             added["effective_draws"].values[rows] = effective_sample_size(batches)
@@ -150,7 +150,7 @@ def _chains(results: xr.Dataset) -> Iterator[np.ndarray]:
         yield np.flatnonzero(codes == code)
 
 
-def _batches(results: xr.Dataset, rows: np.ndarray) -> Batches:
+def batches_of(results: xr.Dataset, rows: np.ndarray) -> Batches:
     """Returns the stretches of these chains, [chains, stretches]; recorded where a chain ended."""
 
     def last(name: str) -> np.ndarray:

@@ -15,6 +15,7 @@ from phenom_jax.engine.placement import busiest, dense_order, smaller
 from phenom_jax.engine.program import EMPTY, LIVE, Lane, Layout, Program, stack_hps
 from phenom_jax.engine.recorded import step_metric_names
 from phenom_jax.engine.work import Work
+from phenom_jax.results.kept import leaf_name
 from phenom_jax.sweep.plan import Bucket
 
 STATUS_NAMES = ("waiting", "running", "finished", "done", "diverged")  # of program.EMPTY ... DIVERGED
@@ -137,7 +138,7 @@ class Roster:
             bucket_id=self._bucket.id,
             run_ids=[str(self.in_lane[lane]) for lane in chosen],
             metrics=records.metrics,
-            kept={jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in kept},
+            kept={leaf_name(path): leaf for path, leaf in kept},
             kept_step=records.kept_step,
             status=[STATUS_NAMES[self.status[lane]] for lane in chosen],
             step=self.step[chosen],

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
@@ -139,6 +140,11 @@ def read_kept(path: Path) -> Kept:
         )
     count, points = len(run_ids), steps.shape[1]  # leaves are ahead of the steps while the group is extended
     return Kept(run_ids, steps[:count], {name: leaf[:count, :points] for name, leaf in leaves.items()})
+
+
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """Returns the name of the array that holds this leaf of what `keep` returns, which may be one array."""
+    return jax.tree_util.keystr(path, simple=True, separator=".") or "kept"
 
 
 def lost_runs(path: Path) -> list[str]:

@@ -154,6 +154,12 @@ def test_a_done_run_leaves_early_and_its_final_state_is_kept(tmp_path):
         assert (earlier >= 0.35).all()
 
 
+def test_what_is_kept_may_be_one_array(tmp_path):
+    train_in(tmp_path, dataclasses.replace(toy.toy, keep=lambda state: state.weights.readout), seed="0:2", steps="5")
+    kept = read_kept(next((tmp_path / "kept.zarr").iterdir()))
+    assert list(kept.leaves) == ["kept"] and kept.leaves["kept"].shape == (2, 2, 8, 1)
+
+
 def test_kept_states_are_the_states_at_those_steps(tmp_path):
     train_in(tmp_path, seed="0:3")
     kept = read_kept(next((tmp_path / "kept.zarr").iterdir()))

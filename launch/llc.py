@@ -20,6 +20,7 @@ import xarray as xr
 from experiments.llc import LLC, around
 from experiments.llc import experiment as anywhere
 from launch.kept_weights import Anchor, Trained, find, read_trained
+from phenom_jax.engine.flags import parse
 from phenom_jax.engine.launch import BAD_INPUT, INTERRUPTED, launch
 from phenom_jax.engine.stop import leaving_at_once
 from phenom_jax.experiment import Experiment
@@ -122,17 +123,26 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Returns the flags of this launcher and the other arguments."""
+    """Returns the flags of this launcher and the other arguments, those of the chains.
+
+    Raises:
+      InvalidValue: a flag is not known, or its value not allowed.
+    """
     parser = _Parser(add_help=False, allow_abbrev=False)
-    for name in ("run", "experiment", "out", "source", "checkpoint"):
+    for name in ("run", "experiment", "out", "source", "checkpoint", "n_beta"):
         parser.add_argument(f"--{name}", default=None)
     own, rest = parser.parse_known_args(arguments)
+    if own.n_beta is not None:
+        if 0 in parse_axis(fields(LLC)["n_beta"], own.n_beta):
+            raise InvalidValue("n_beta: 0 is not above 0; without this flag it is n / log n")
+        rest.append(f"--n_beta={own.n_beta}")
     for word in rest:
         if (flag := word.lstrip("-").partition("=")[0]) in ("network", "anchor"):
             raise InvalidValue(f"{flag}: set by the launcher, from --source and --checkpoint")
     if bool(own.run) == bool(own.experiment):
         given = "both are" if own.run else "none is"
         raise InvalidValue(f"run, experiment: {given} given, allowed is one of --run=DIR and --experiment=NAME")
+    parse(anywhere, rest)  # what is wrong with the chains is said before a source is trained
     return own, rest
 
 

@@ -129,6 +129,8 @@ def test_padding_does_not_change_a_chain(source, options):
         (("--run=SOURCE", "--checkpoint=2"), "checkpoint: 2 is not one of the 2 kept states: 0 to 1, -1 the last"),
         (("--run=SOURCE", "--step_size=0"), "step_size: 0.0 is not above 0"),
         (("--run=SOURCE", "--n_beta=-1"), "n_beta: -1.0 is not at least 0"),
+        (("--run=SOURCE", "--n_beta=10,0"), "n_beta: 0 is not above 0; without this flag it is n / log n"),
+        (("--experiment=deep_linear", "--step_size=-1"), "step_size: -1.0 is not above 0"),
         (("--run=SOURCE", "--burn_in=1"), "burn_in: 1.0 is not at least 0 and below 1"),
         (("--run=SOURCE", "--batch=4"), "batch: 4 is more than the 3 train examples of a source run"),
         (("--run=SOURCE", "--batch=2", "--sampler=mala"), "batch: 2 with sampler=mala, which needs one loss"),

@@ -151,7 +151,7 @@ def peaks_before_generalisation(results: xr.Dataset) -> Decision:
     found, early = [], []
     for train, test, llc in runs:
         between = (train >= MEMORISED) & (test < GENERALISED)
-        before = train < HALF
+        before = (train < HALF) & (test < HALF)
         if test[-1] >= GENERALISED and between.any() and before.any():
             found.append((llc[before].max(), llc[between].max(), llc[-1]))
             early.append((llc[between].max() - llc[test < HALF][-1]) / (llc[between].max() - llc[-1]))
@@ -308,7 +308,7 @@ CLAIMS = (
         "Lau et al. 2023 (the estimator); Cullen et al. 2026 (grokking)",
         peaks_before_generalisation,
         rule="Takes the largest mean coefficient at kept states with at least 99 % train and less than 95 % test "
-        "accuracy. Holds if its rise from the largest with less than 50 % train accuracy and its fall to the last kept "
+        "accuracy. Holds if its rise from the largest with less than 50 % of either and its fall to the last kept "
         "state are above 0 with their whole 95 % bootstrap intervals over source runs; fails if one lies below.",
     ),
     Claim(

@@ -20,7 +20,7 @@ import xarray as xr
 from experiments.sparse_parity.claims import CLAIMS
 from experiments.sparse_parity.figures import FIGURES
 from experiments.sparse_parity.presets import PRESETS
-from phenom_jax.experiment import Experiment, Quantity, Schedule
+from phenom_jax.experiment import Experiment, Landscape, Quantity, Schedule
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
 from phenom_jax.laws.transition import Crossing, first_crossing
 from phenom_jax.measures.norms import squared_norms
@@ -207,9 +207,18 @@ def done(metrics: Measures) -> jax.Array:
 
 def margins(model: Model, examples: Examples, hp: SparseParity) -> jax.Array:
     """Returns float[N], label times output."""
+    return examples.labels_N * outputs(model, examples, hp)
+
+
+def outputs(model: Model, examples: Examples, hp: SparseParity) -> jax.Array:
+    """Returns float[N]."""
     x_NxI = examples.inputs_NxI
-    outputs_N = model(x_NxI, hp.degree) if isinstance(model, DisjointPolyNet) else model(x_NxI)
-    return examples.labels_N * outputs_N
+    return model(x_NxI, hp.degree) if isinstance(model, DisjointPolyNet) else model(x_NxI)
+
+
+def train_examples(hp: SparseParity) -> Examples:
+    """Returns the train set; with data=online as many fresh examples, which the train loss is as well a mean over."""
+    return unpacked(draw(stream(hp, TRAIN), hp.samples.padded, hp.inputs), hp.inputs, hp.degree.active)
 
 
 def make_model(hp: SparseParity) -> Model:
@@ -277,6 +286,12 @@ experiment = Experiment(
     measure=measure,
     done=done,
     keep=lambda state: state.model,
+    landscape=Landscape(
+        examples=train_examples,
+        count=lambda hp: hp.samples,
+        outputs=outputs,
+        losses=lambda outputs_B, examples, hp: LOSSES[hp.loss](examples.labels_N * outputs_B),
+    ),
     summarise=summarise,
     presets=PRESETS,
     figures=FIGURES,

@@ -1,6 +1,6 @@
 """Runs the benchmarks: ours, the peer's, the ratio.
 
-python -m launch.benchmark                                  all of them, about five minutes on two CPU cores
+python -m launch.benchmark                                  all of them, about ten minutes on two CPU cores
 python -m launch.benchmark --only=grokking_mlp --json=benchmark.json
 
 Measures on a quiet machine: every comparison takes turns and the best of each side, but PyTorch's threads suffer more

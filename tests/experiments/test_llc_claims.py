@@ -79,11 +79,11 @@ def staged(values=(2.6, 3.7, 4.3, 4.5), **settings):
     return chains([values], facts, **{"seeds": 8, "loss": "behaviour"} | settings)
 
 
-def grokked(peak=70.0, end=1.0, seeds=4, generalise=1.0):
+def grokked(peak=70.0, end=1.0, seeds=4, generalise=1.0, chance=0.0):
     facts = {
         "source_step": [[0, 10, 100, 1000]] * seeds,
         "source_train_accuracy": [[0.1, 1.0, 1.0, 1.0]] * seeds,
-        "source_test_accuracy": [[0.0, 0.0, 0.6 * generalise, generalise]] * seeds,
+        "source_test_accuracy": [[chance, chance, 0.6 * generalise, generalise]] * seeds,
         "trained_with_seed": np.arange(seeds)[:, None] * np.ones(4),
     }
     return chains([[5.0, peak, min(peak, 20.0), end]] * seeds, facts)
@@ -110,6 +110,7 @@ def verdict(name, results):
         ("peaks_before_generalisation", grokked(peak=2.0), "fails"),
         ("peaks_before_generalisation", grokked(end=90.0), "fails"),
         ("peaks_before_generalisation", grokked(seeds=2), "undecided"),
+        ("peaks_before_generalisation", grokked(chance=0.5), "undecided"),
         ("peaks_before_generalisation", staged(), "undecided"),
         ("stays_without_generalisation", grokked(generalise=0.0), "fails"),
         ("stays_without_generalisation", grokked(generalise=0.0, peak=20.0, end=18.0), "holds"),

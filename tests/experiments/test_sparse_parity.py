@@ -108,6 +108,11 @@ def test_steps_are_sgd_with_decayed_weights_and_measures_those_of_numpy():
     assert 1 <= measured.active_neurons <= 16
     weights = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(model)])
     np.testing.assert_allclose(measured.weight_norm, (weights**2).sum(), rtol=1e-4)
+    landscape = experiment.landscape
+    examples = landscape.examples(hp)
+    losses = landscape.losses(landscape.outputs(experiment.keep(state), examples, hp), examples, hp)
+    assert losses.shape == (landscape.count(hp).padded,)
+    np.testing.assert_allclose(measured.train_loss, losses.mean(), rtol=1e-5)
 
 
 def test_an_epoch_sees_every_example_once():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 _MOST = 12
+_CROWDED = 20  # from here on a colour bar has room for powers of ten alone
 
 
 def phase_diagram(
@@ -49,7 +50,9 @@ def phase_diagram(
     cells = [[_cell(held, when, across, column, up, row) for column in columns] for row in rows]
     with style():
         figure = _drawn(cells, columns, rows, across, up, label)
-        note(figure, [*notes, columns_note, rows_note, "hatched: half of the runs or more never do within their steps"])
+        never = any(np.isinf(_middle(steps)) for line in cells for steps in line)
+        hatched = "hatched: half of the runs or more never do within their steps" if never else ""
+        note(figure, [*notes, columns_note, rows_note, hatched])
     return figure
 
 
@@ -176,14 +179,15 @@ def _drawn(
 ) -> matplotlib.figure.Figure:
     from matplotlib.colors import LogNorm
     from matplotlib.patches import Rectangle
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     medians = np.array([[_middle(steps) for steps in line] for line in cells])
     reached = medians[np.isfinite(medians)]
     figure = _blank(2.6 + 1.25 * len(columns), 1.9 + 0.85 * len(rows))
     axis = figure.subplots()
     axis.grid(False)
-    norm = LogNorm(*(_range(reached))) if reached.size else None
+    low, high = _range(reached) if reached.size else (1.0, 1.0)
+    norm = LogNorm(low, high) if reached.size else None
     image = axis.pcolormesh(np.where(np.isfinite(medians), medians, np.nan), cmap="viridis", norm=norm)
     for (row, column), median in np.ndenumerate(medians):
         steps = cells[row][column]
@@ -205,7 +209,8 @@ def _drawn(
     axis.set_ylabel(words(up) if up else "")
     if norm is not None:
         plain = FuncFormatter(lambda value, _: f"{value:,.0f}")
-        figure.colorbar(image, ax=axis, label=label, format=plain).ax.yaxis.set_minor_formatter(plain)
+        between = plain if high < _CROWDED * low else NullFormatter()
+        figure.colorbar(image, ax=axis, label=label, format=plain).ax.yaxis.set_minor_formatter(between)
     return figure
 
 

@@ -50,7 +50,7 @@ class LLC:
     steps: int = swept(2000, "moves of the chain, burn-in among them", at_least=1)
     burn_in: float = swept(0.25, "share of the moves, those at the start, that are no draws", at_least=0, below=1)
     step_size: float = swept(1e-4, "epsilon of a move", above=0)
-    n_beta: float = swept(0.0, "n beta, examples times inverse temperature; 0: n / log n", at_least=0)
+    n_beta: float = swept(0.0, "n beta, examples times inverse temperature; n / log n where it is left out", at_least=0)
     localisation: float = swept(1.0, "gamma, the strength of the pull back to the kept weights", at_least=0)
     sampler: Literal["sgld", "rmsprop_sgld", "mala"] = static(
         "sgld", "Langevin moves, those with RMSprop's step sizes, or Metropolis-corrected ones; mala needs batch=0"

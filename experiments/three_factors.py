@@ -20,10 +20,10 @@ from phenom_jax.hparams import hparams, size, swept
 from phenom_jax.laws.bootstrap import Interval, bootstrap
 from phenom_jax.laws.rank import sign_test
 from phenom_jax.laws.transition import first_crossing
+from phenom_jax.report.curves import Scale, curves
+from phenom_jax.report.figures import Figure
+from phenom_jax.report.maps import phase_diagram
 from phenom_jax.results.claims import Claim, Decision, Verdict
-from phenom_jax.results.curves import Scale, curves
-from phenom_jax.results.figures import Figure
-from phenom_jax.results.maps import phase_diagram
 from phenom_jax.sizes import Size, draw_columns, exactly
 
 LEARNT, STIRRED = 0.01, 0.9  # of the loss of the zero tensor

@@ -23,10 +23,10 @@ from phenom_jax.engine.config import Settings, read_config
 from phenom_jax.engine.program import hp_shapes
 from phenom_jax.experiment import Experiment, Quantity
 from phenom_jax.hparams import Field, InvalidValue, build, fields
-from phenom_jax.results.kept import leaf_name, read_kept
-from phenom_jax.results.report import read_config_json
-from phenom_jax.results.united import kept_stores, open_sweep
+from phenom_jax.report.report import read_config_json
 from phenom_jax.sizes import Size
+from phenom_jax.store.kept import leaf_name, read_kept
+from phenom_jax.store.united import kept_stores, open_sweep
 from phenom_jax.sweep.axes import Run, Sweep, varying
 
 TRAINED = ("finished", "done")

@@ -25,7 +25,7 @@ from phenom_jax.engine.launch import BAD_INPUT, INTERRUPTED, launch
 from phenom_jax.engine.stop import leaving_at_once
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue, fields
-from phenom_jax.results.figures import thin
+from phenom_jax.report.figures import thin
 from phenom_jax.sweep.axes import parse_axis
 from phenom_jax.theory.learning_coefficient import deep_linear
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.report import read_config_json, write_report
+from phenom_jax.report.report import read_config_json, write_report
 
 BAD_INPUT = 2
 

@@ -11,8 +11,8 @@ import jax
 import xarray as xr
 
 from phenom_jax.hparams import Value, fields
+from phenom_jax.report.figures import Figure
 from phenom_jax.results.claims import Claim
-from phenom_jax.results.figures import Figure
 from phenom_jax.sizes import Size
 
 State = Any  # the experiment's own NamedTuple, a pytree

@@ -19,8 +19,8 @@ from phenom_jax.engine.stop import Stop
 from phenom_jax.engine.work import make_work
 from phenom_jax.experiment import Experiment, Quantity, Schedule
 from phenom_jax.hparams import hparams, size, static, swept
-from phenom_jax.results.dataset import open_results
 from phenom_jax.sizes import Size, draw_columns, exactly
+from phenom_jax.store.dataset import open_results
 from phenom_jax.sweep.axes import parse_sweep
 
 INPUTS = 4

@@ -11,8 +11,8 @@ import xarray as xr
 from experiments.deep_double_descent.threshold import Curve, curves_over_width, threshold
 from phenom_jax.laws.bootstrap import Interval, bootstrap
 from phenom_jax.laws.peak import inner_peak
-from phenom_jax.results.axes import cell_axes, show
 from phenom_jax.results.claims import Claim, Decision, Verdict
+from phenom_jax.store.axes import cell_axes, show
 
 NEAR = 1.5  # a peak is at the threshold if their widths differ by no more than this factor
 NAMES = ("train_error", "test_error", "test_loss")

@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from experiments.deep_double_descent.threshold import FITTED, threshold_of
-from phenom_jax.results.axes import hold
-from phenom_jax.results.curves import Scale, curves
-from phenom_jax.results.figures import Figure, LineStyle
-from phenom_jax.results.heat import Border, heat
-from phenom_jax.results.profile import Mark, profile
+from phenom_jax.report.curves import Scale, curves
+from phenom_jax.report.figures import Figure, LineStyle
+from phenom_jax.report.heat import Border, heat
+from phenom_jax.report.profile import Mark, profile
+from phenom_jax.store.axes import hold
 
 if TYPE_CHECKING:
     import matplotlib.figure

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.hparams import Value
-from phenom_jax.results.axes import cell_axes, show, words
-from phenom_jax.results.tables import final_values
+from phenom_jax.report.tables import final_values
+from phenom_jax.store.axes import cell_axes, show, words
 
 FITTED = 0.01  # train error
 

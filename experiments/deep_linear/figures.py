@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from phenom_jax.results.curves import Overlay, Scale, curves
-from phenom_jax.results.figures import Figure, LineStyle
-from phenom_jax.results.profile import profile
+from phenom_jax.report.curves import Overlay, Scale, curves
+from phenom_jax.report.figures import Figure, LineStyle
+from phenom_jax.report.profile import profile
 
 STYLES: tuple[LineStyle, ...] = ("-", "--", "-.")
 

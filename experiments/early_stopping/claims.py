@@ -12,9 +12,9 @@ from scipy import stats
 
 from experiments.early_stopping.scales import closed_form
 from phenom_jax.laws.bootstrap import bootstrap
-from phenom_jax.results.axes import cell_axes, cell_codes, show, words
+from phenom_jax.report.figures import thin
 from phenom_jax.results.claims import Claim, Decision, Verdict
-from phenom_jax.results.figures import thin
+from phenom_jax.store.axes import cell_axes, cell_codes, show, words
 from phenom_jax.theory.epochwise import turning_points
 
 FEWEST = 10  # runs of a cell

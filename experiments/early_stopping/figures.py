@@ -8,11 +8,11 @@ import numpy as np
 import xarray as xr
 
 from experiments.early_stopping.scales import SCALES, closed_form
-from phenom_jax.results.axes import swept_axes
-from phenom_jax.results.curves import Overlay, Scale, curves
-from phenom_jax.results.figures import Figure, LineStyle
-from phenom_jax.results.heat import heat
-from phenom_jax.results.profile import profile
+from phenom_jax.report.curves import Overlay, Scale, curves
+from phenom_jax.report.figures import Figure, LineStyle
+from phenom_jax.report.heat import heat
+from phenom_jax.report.profile import profile
+from phenom_jax.store.axes import swept_axes
 
 if TYPE_CHECKING:
     import matplotlib.figure

@@ -10,8 +10,8 @@ from phenom_jax.laws.bootstrap import bootstrap
 from phenom_jax.laws.power_law import fit_power_law
 from phenom_jax.laws.rank import rank_correlation, sign_test
 from phenom_jax.laws.transition import first_crossing
-from phenom_jax.results.axes import cell_axes
 from phenom_jax.results.claims import Claim, Decision, Verdict
+from phenom_jax.store.axes import cell_axes
 
 
 def without_decay(results: xr.Dataset) -> Decision:

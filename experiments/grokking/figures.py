@@ -1,8 +1,8 @@
 """The figures of a grokking sweep."""
 
-from phenom_jax.results.curves import Scale, curves, two_axes
-from phenom_jax.results.figures import Figure
-from phenom_jax.results.maps import phase_diagram, spectrum
+from phenom_jax.report.curves import Scale, curves, two_axes
+from phenom_jax.report.figures import Figure
+from phenom_jax.report.maps import phase_diagram, spectrum
 
 ACCURACY = Scale("accuracy", limits=(-0.02, 1.02))
 LARGEST = {"width": max, "train_fraction": max}

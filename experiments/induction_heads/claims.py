@@ -8,8 +8,8 @@ from scipy import stats
 
 from experiments.induction_heads.summary import MATCHING, head_score
 from phenom_jax.laws.bootstrap import Interval, bootstrap
+from phenom_jax.report.tables import final_values
 from phenom_jax.results.claims import Claim, Decision, Verdict
-from phenom_jax.results.tables import final_values
 
 NEAR = 1.25  # times as many steps
 MOST, HALF, FEW = 0.75, 0.5, 3  # shares of runs, and the runs from which on anything is decided

@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 from experiments.induction_heads.summary import MATCHING, head_score
-from phenom_jax.results.axes import show, words
-from phenom_jax.results.curves import Key, Scale, curves, legend, shown_values, where
-from phenom_jax.results.figures import Figure, colours, note, style
-from phenom_jax.results.maps import phase_diagram
+from phenom_jax.report.curves import Key, Scale, curves, legend, shown_values, where
+from phenom_jax.report.figures import Figure, colours, note, style
+from phenom_jax.report.maps import phase_diagram
+from phenom_jax.store.axes import show, words
 
 if TYPE_CHECKING:
     import matplotlib.axes

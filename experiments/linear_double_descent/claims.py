@@ -12,9 +12,9 @@ from scipy import stats
 from experiments.linear_double_descent.exact import expected
 from phenom_jax.laws.bootstrap import Interval, bootstrap
 from phenom_jax.laws.rank import rank_correlation
-from phenom_jax.results.axes import cell_axes, cell_codes, show, words
+from phenom_jax.report.tables import final_values
 from phenom_jax.results.claims import Claim, Decision, Verdict
-from phenom_jax.results.tables import final_values
+from phenom_jax.store.axes import cell_axes, cell_codes, show, words
 
 ERRORS = 4.0  # standard errors
 STEADY = (

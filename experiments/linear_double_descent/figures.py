@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 
 from experiments.linear_double_descent.exact import expected
-from phenom_jax.results.curves import Scale
-from phenom_jax.results.figures import Figure
-from phenom_jax.results.maps import final_map
-from phenom_jax.results.profile import Mark, profile
-from phenom_jax.results.tables import final_values
+from phenom_jax.report.curves import Scale
+from phenom_jax.report.figures import Figure
+from phenom_jax.report.maps import final_map
+from phenom_jax.report.profile import Mark, profile
+from phenom_jax.report.tables import final_values
 
 PLAIN = {"ridge": min, "noise": max, "ablation": lambda values: "none" if "none" in values else values[0]}
 MARKS = {

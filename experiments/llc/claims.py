@@ -11,9 +11,9 @@ import xarray as xr
 from experiments.llc.trust import DRAWS_PER_CHAIN, R_HAT, Group, groups
 from phenom_jax.laws.bootstrap import bootstrap
 from phenom_jax.measures.llc import STEP_RULE
-from phenom_jax.results.axes import swept_axes, words
+from phenom_jax.report.tables import final_values
 from phenom_jax.results.claims import Claim, Decision, Verdict
-from phenom_jax.results.tables import final_values
+from phenom_jax.store.axes import swept_axes, words
 
 MARGIN = 0.05  # of the exact value: what STEP_RULE lets SGLD be off
 MEMORISED, GENERALISED, HALF = 0.99, 0.95, 0.5  # train accuracy, test accuracy, either

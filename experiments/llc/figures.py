@@ -9,9 +9,9 @@ import xarray as xr
 
 from experiments.llc.training import over_training, training_axes
 from experiments.llc.trust import batches_of
-from phenom_jax.results.curves import Clock, Scale, curves, two_axes
-from phenom_jax.results.figures import Figure, LineStyle
-from phenom_jax.results.maps import final_map
+from phenom_jax.report.curves import Clock, Scale, curves, two_axes
+from phenom_jax.report.figures import Figure, LineStyle
+from phenom_jax.report.maps import final_map
 
 if TYPE_CHECKING:
     import matplotlib.figure

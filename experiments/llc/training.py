@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from experiments.llc.trust import TRAINED_WITH
-from phenom_jax.results.axes import hyperparameters, swept_axes
-from phenom_jax.results.tables import final_values
+from phenom_jax.report.tables import final_values
+from phenom_jax.store.axes import hyperparameters, swept_axes
 
 
 def over_training(results: xr.Dataset) -> xr.Dataset:

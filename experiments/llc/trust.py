@@ -10,8 +10,8 @@ import xarray as xr
 
 from phenom_jax.measures.draws import Batches, effective_sample_size, split_r_hat, standard_error
 from phenom_jax.measures.llc import STEP_RULE
-from phenom_jax.results.axes import cell_codes, show, swept_axes, words
-from phenom_jax.results.tables import final_values
+from phenom_jax.report.tables import final_values
+from phenom_jax.store.axes import cell_codes, show, swept_axes, words
 
 R_HAT, DRAWS_PER_CHAIN = 1.1, 10  # Gelman et al. 2013, section 11.5
 ENDED = ("finished", "diverged")

@@ -9,9 +9,9 @@ import xarray as xr
 
 from experiments.polynomial.curve import decompose, exact, predictions
 from phenom_jax.laws.bootstrap import Interval, bootstrap
-from phenom_jax.results.axes import groups
+from phenom_jax.report.tables import final_values
 from phenom_jax.results.claims import Claim, Decision, Verdict
-from phenom_jax.results.tables import final_values
+from phenom_jax.store.axes import groups
 
 SETTING = ("curve", "basis", "lowest_degree", "inputs", "samples", "noise", "ridge")
 ERRORS = 4.0  # standard errors

@@ -8,11 +8,11 @@ import numpy as np
 import xarray as xr
 
 from experiments.polynomial.curve import CURVES, INPUTS, decompose, exact, predictions
-from phenom_jax.results.axes import groups, hold
-from phenom_jax.results.curves import Scale
-from phenom_jax.results.figures import Figure, colours, note, panels, style
-from phenom_jax.results.profile import Mark, profile
-from phenom_jax.results.tables import final_values
+from phenom_jax.report.curves import Scale
+from phenom_jax.report.figures import Figure, colours, note, panels, style
+from phenom_jax.report.profile import Mark, profile
+from phenom_jax.report.tables import final_values
+from phenom_jax.store.axes import groups, hold
 
 if TYPE_CHECKING:
     import matplotlib.axes

@@ -10,9 +10,9 @@ import xarray as xr
 from experiments.random_features.limit import limit
 from phenom_jax.laws.bootstrap import Interval, bootstrap
 from phenom_jax.laws.rank import rank_correlation
-from phenom_jax.results.axes import groups, show
+from phenom_jax.report.tables import final_values
 from phenom_jax.results.claims import Claim, Decision, Verdict
-from phenom_jax.results.tables import final_values
+from phenom_jax.store.axes import groups, show
 
 SETTING = ("activation", "frequency", "samples", "dimension", "noise", "ridge")
 NEAR = 0.1  # N within this share of n counts as N = n

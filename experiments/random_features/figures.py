@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 from experiments.random_features.limit import limit
-from phenom_jax.results.curves import Scale
-from phenom_jax.results.figures import Figure, note, style
-from phenom_jax.results.profile import Mark, profile
-from phenom_jax.results.tables import final_values
+from phenom_jax.report.curves import Scale
+from phenom_jax.report.figures import Figure, note, style
+from phenom_jax.report.profile import Mark, profile
+from phenom_jax.report.tables import final_values
 
 if TYPE_CHECKING:
     import matplotlib.figure

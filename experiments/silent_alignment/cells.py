@@ -10,8 +10,8 @@ from scipy import stats
 
 from experiments.silent_alignment.summary import TURNED
 from phenom_jax.laws.bootstrap import Interval
-from phenom_jax.results.axes import groups
 from phenom_jax.results.claims import Decision, Verdict
+from phenom_jax.store.axes import groups
 
 FEWEST = 3  # runs that an interval is made of
 SETTING = ("depth", "inputs", "width", "strength", "learning_rate")

@@ -23,9 +23,9 @@ from experiments.silent_alignment.cells import (
 )
 from phenom_jax.laws.bootstrap import Interval, bootstrap
 from phenom_jax.laws.power_law import fit_power_law
-from phenom_jax.results.axes import groups
+from phenom_jax.report.tables import final_values
 from phenom_jax.results.claims import Claim, Decision, Verdict
-from phenom_jax.results.tables import final_values
+from phenom_jax.store.axes import groups
 from phenom_jax.theory.deep_linear import half_loss_time, mode_time, most_alignment, plateau
 
 SILENT = 0.95  # of the largest alignment, or cosine with the final kernel: what is left to turn is little

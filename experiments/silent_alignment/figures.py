@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from phenom_jax.results.curves import STEPS, Clock, Overlay, Scale, curves
-from phenom_jax.results.figures import Figure, LineStyle
-from phenom_jax.results.profile import profile
+from phenom_jax.report.curves import STEPS, Clock, Overlay, Scale, curves
+from phenom_jax.report.figures import Figure, LineStyle
+from phenom_jax.report.profile import profile
 from phenom_jax.theory.deep_linear import half_loss_time, most_alignment, plateau, saxe
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from experiments.sparse_parity.growth import FEWEST, degree_slows, exponent_grow
 from experiments.sparse_parity.prediction import predictions
 from phenom_jax.laws.bootstrap import bootstrap
 from phenom_jax.laws.rank import sign_test
-from phenom_jax.results.axes import groups
 from phenom_jax.results.claims import Claim, Decision, Verdict
+from phenom_jax.store.axes import groups
 from phenom_jax.theory.parity import neuron_gradient, usual_bias
 
 ERRORS = 4  # standard errors

@@ -9,11 +9,11 @@ import xarray as xr
 
 from experiments.sparse_parity.prediction import PREDICTORS, predictions
 from phenom_jax.laws.power_law import fit_power_law
-from phenom_jax.results.axes import swept_axes
-from phenom_jax.results.curves import Key, Scale, label_axes, legend, two_axes
-from phenom_jax.results.figures import Figure, colours, note, panels, style
-from phenom_jax.results.maps import phase_diagram
-from phenom_jax.results.profile import profile
+from phenom_jax.report.curves import Key, Scale, label_axes, legend, two_axes
+from phenom_jax.report.figures import Figure, colours, note, panels, style
+from phenom_jax.report.maps import phase_diagram
+from phenom_jax.report.profile import profile
+from phenom_jax.store.axes import swept_axes
 from phenom_jax.theory.parity import neuron_gradient, usual_bias
 
 if TYPE_CHECKING:

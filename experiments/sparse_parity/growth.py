@@ -11,9 +11,9 @@ import xarray as xr
 from phenom_jax.laws.bootstrap import bootstrap
 from phenom_jax.laws.power_law import PowerLaw, fit_power_law
 from phenom_jax.laws.rank import rank_correlation
-from phenom_jax.results.axes import groups, hyperparameters
+from phenom_jax.report.figures import thin
 from phenom_jax.results.claims import Decision, Verdict
-from phenom_jax.results.figures import thin
+from phenom_jax.store.axes import groups, hyperparameters
 
 FEWEST = 3  # seeds of a setting
 SAID = 6  # settings whose numbers are told in words

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from phenom_jax.results.axes import groups, hyperparameters
+from phenom_jax.store.axes import groups, hyperparameters
 
 PREDICTORS = {"movement": "any weight", "relevant_movement": "deciding inputs' weights"}
 FEWEST = 8  # runs of a setting

@@ -21,8 +21,8 @@ import jax
 import phenom_jax
 from phenom_jax.experiment import Schedule
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.atomic import write_whole
-from phenom_jax.results.united import PARTS
+from phenom_jax.store.atomic import write_whole
+from phenom_jax.store.united import PARTS
 from phenom_jax.sweep.axes import Sweep
 
 MatmulPrecision = Literal["highest", "high", "default"]

@@ -30,10 +30,10 @@ from phenom_jax.engine.summary import show, show_forecast, show_plan
 from phenom_jax.engine.work import make_work
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
+from phenom_jax.report.tables import write_runs
 from phenom_jax.results.claims import decide_all
-from phenom_jax.results.dataset import open_results
-from phenom_jax.results.tables import write_runs
-from phenom_jax.results.united import count_statuses
+from phenom_jax.store.dataset import open_results
+from phenom_jax.store.united import count_statuses
 from phenom_jax.sweep.plan import describe
 
 BAD_INPUT = 2
@@ -186,7 +186,7 @@ def _submit(experiment: Experiment, command: Command, cluster: Cluster, typed: s
             print(f"stopped by {stop.requested}, all is kept; to resume: {typed}")
             return INTERRUPTED
     if command.report:
-        from phenom_jax.results.report import write_report
+        from phenom_jax.report.report import write_report
 
         print(f"report: {write_report(out, experiment).path}")
     return SOME_FAILED if failed else 0
@@ -214,8 +214,8 @@ def _without_rerun(typed: str) -> str:
 def _show(experiment: Experiment, command: Command, directory: RunDirectory, console: Console) -> None:
     """Writes what there is to look at, prints the summary and the claims, and where the report is."""
     # these load matplotlib and tensorboardX, which training need not wait for
-    from phenom_jax.results.report import write_report
-    from phenom_jax.results.tensorboard import write_tensorboard
+    from phenom_jax.report.report import write_report
+    from phenom_jax.report.tensorboard import write_tensorboard
 
     report = write_report(command.out.expanduser().absolute(), experiment) if command.report else None
     if report and not command.part:

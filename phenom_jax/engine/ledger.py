@@ -16,9 +16,9 @@ from phenom_jax.engine import processes
 from phenom_jax.engine.recorded import recorded_variables
 from phenom_jax.engine.work import Work
 from phenom_jax.hparams import InvalidValue, fields
-from phenom_jax.results.dataset import Results
-from phenom_jax.results.kept import KeptStates, forget, lost_runs
-from phenom_jax.results.layout import STATUSES
+from phenom_jax.store.dataset import Results
+from phenom_jax.store.kept import KeptStates, forget, lost_runs
+from phenom_jax.store.layout import STATUSES
 
 OVER = {"finished", "done", "diverged", "failed"}
 RETRY_SECONDS = 2.0  # between two attempts while the disk refuses

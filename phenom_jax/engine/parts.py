@@ -1,7 +1,7 @@
 """Parts of a sweep: its runs shared out among jobs that know nothing of each other, in a directory below the sweep's.
 
 A run belongs to a part by its identity and its program, so every job that is given the same sweep agrees on who trains
-what. A part is an ordinary run directory in `parts/`; `phenom_jax.results.united` reads them as one.
+what. A part is an ordinary run directory in `parts/`; `phenom_jax.store.united` reads them as one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import dataclasses
 from typing import NamedTuple
 
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.united import PARTS
+from phenom_jax.store.united import PARTS
 from phenom_jax.sweep.axes import Run
 from phenom_jax.sweep.plan import Bucket, Plan
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from phenom_jax.engine.program import hp_shapes
 from phenom_jax.experiment import Experiment, Quantity, quantities
-from phenom_jax.results.dataset import Variable
+from phenom_jax.store.dataset import Variable
 from phenom_jax.sweep.plan import Plan
 
 

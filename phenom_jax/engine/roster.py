@@ -15,7 +15,7 @@ from phenom_jax.engine.placement import busiest, dense_order, smaller
 from phenom_jax.engine.program import EMPTY, LIVE, Lane, Layout, Program, stack_hps
 from phenom_jax.engine.recorded import step_metric_names
 from phenom_jax.engine.work import Work
-from phenom_jax.results.kept import leaf_name
+from phenom_jax.store.kept import leaf_name
 from phenom_jax.sweep.plan import Bucket
 
 STATUS_NAMES = ("waiting", "running", "finished", "done", "diverged")  # of program.EMPTY ... DIVERGED

@@ -15,8 +15,8 @@ from phenom_jax.engine.devices import Devices
 from phenom_jax.engine.forecast import ATTAINED, Forecast, totals
 from phenom_jax.engine.layout import Lanes
 from phenom_jax.hparams import Value
+from phenom_jax.report.tables import cells
 from phenom_jax.results.claims import Claim, Decision
-from phenom_jax.results.tables import cells
 from phenom_jax.sweep.plan import Plan
 
 MOST_ROWS = 40

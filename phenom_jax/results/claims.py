@@ -11,7 +11,7 @@ from typing import Literal
 
 import xarray as xr
 
-from phenom_jax.results.atomic import write_whole
+from phenom_jax.store.atomic import write_whole
 
 Verdict = Literal["holds", "fails", "undecided"]
 

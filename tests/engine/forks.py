@@ -24,18 +24,18 @@ from typing import NamedTuple
 import toy
 
 from phenom_jax.engine import launch, layout, ledger
+from phenom_jax.report.curves import Scale, curves
+from phenom_jax.report.figures import Figure
 from phenom_jax.results.claims import Claim, Decision
-from phenom_jax.results.curves import Scale, curves
-from phenom_jax.results.figures import Figure
 
 CALLS = (
     "phenom_jax.engine.launch:make_work",
     "phenom_jax.engine.program:Program.chunk",
     "phenom_jax.engine.checkpoint:Checkpoints.save",
     "phenom_jax.engine.checkpoint:Checkpoints.restore",
-    "phenom_jax.results.report:decide_all",
+    "phenom_jax.report.report:decide_all",
 )
-PRELOADED = ["__main__", "forks", "phenom_jax.results.report", "phenom_jax.results.tensorboard"]
+PRELOADED = ["__main__", "forks", "phenom_jax.report.report", "phenom_jax.report.tensorboard"]
 
 experiment = dataclasses.replace(
     toy.toy,

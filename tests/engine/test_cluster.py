@@ -21,7 +21,7 @@ from phenom_jax.engine.flags import parse
 from phenom_jax.engine.parts import Part
 from phenom_jax.engine.stop import Stop
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.united import count_statuses, open_sweep
+from phenom_jax.store.united import count_statuses, open_sweep
 from phenom_jax.sweep.axes import parse_sweep
 
 MAIN = """

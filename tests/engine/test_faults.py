@@ -20,7 +20,7 @@ from phenom_jax.engine.checkpoint import Checkpoints, SaveFailed
 from phenom_jax.engine.config import Settings
 from phenom_jax.engine.program import Program
 from phenom_jax.engine.stop import Stop
-from phenom_jax.results.kept import read_kept
+from phenom_jax.store.kept import read_kept
 
 HERE = Path(__file__).parent
 SWEEP = {"seed": "0:20", "steps": "1500"}

@@ -11,7 +11,7 @@ import pytest
 from forks import Fault, Forks
 from toy import assert_same_results, results_of
 
-from phenom_jax.results.kept import Kept, read_kept
+from phenom_jax.store.kept import Kept, read_kept
 
 AXES = ["--width=4,8", "--steps=600,1000", "--resolution=50", "--points=6"]
 ENGINE = ["--group=2", "--lanes=8", "--devices=2", "--checkpoint_seconds=0"]

@@ -21,9 +21,9 @@ from phenom_jax.engine.config import Settings
 from phenom_jax.engine.grid import measure_grid
 from phenom_jax.engine.stop import Stop
 from phenom_jax.experiment import Experiment, Schedule
-from phenom_jax.results.dataset import open_results
-from phenom_jax.results.kept import read_kept
 from phenom_jax.sizes import Size
+from phenom_jax.store.dataset import open_results
+from phenom_jax.store.kept import read_kept
 
 SWEEP = {"seed": "0:3", "learning_rate": "0.05,0.2", "width": "4,8"}
 

@@ -22,8 +22,8 @@ from phenom_jax.engine.progress import Progress
 from phenom_jax.engine.stop import Stop
 from phenom_jax.engine.work import make_work
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.report import write_report
-from phenom_jax.results.united import kept_stores, open_sweep
+from phenom_jax.report.report import write_report
+from phenom_jax.store.united import kept_stores, open_sweep
 from phenom_jax.sweep.axes import parse_sweep
 
 SWEEP = {"seed": "0:8", "width": "4,8", "steps": "20,60"}

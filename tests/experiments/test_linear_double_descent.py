@@ -25,7 +25,7 @@ from phenom_jax.engine.program import Layout, batches_lapack
 from phenom_jax.engine.work import make_work
 from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
-from phenom_jax.results.tables import final_values
+from phenom_jax.report.tables import final_values
 from phenom_jax.sizes import Size
 from phenom_jax.sweep.axes import parse_sweep
 

@@ -14,8 +14,8 @@ from experiments.llc.training import over_training
 from experiments.llc.trust import summarise
 from phenom_jax.hparams import InvalidValue, fields
 from phenom_jax.measures.draws import BATCHES
+from phenom_jax.report.figures import rendered
 from phenom_jax.results.claims import decide_all
-from phenom_jax.results.figures import rendered
 
 STEPS = np.array([20, 1000, 2000])  # looks at a chain; what is looked at once is there at the last
 DRAWS = 1500

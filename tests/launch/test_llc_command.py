@@ -19,7 +19,7 @@ from phenom_jax.engine.config import Settings
 from phenom_jax.experiment import Schedule
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.results.claims import decide_all
-from phenom_jax.results.dataset import open_results
+from phenom_jax.store.dataset import open_results
 
 QUICK = ("--steps=40", "--burn_in=0.2", "--lanes=8", "--group=1", "--noreport", "--notensorboard")
 TRAINING = {"seed": "0", "width": "2,3", "steps": "40", "deviation": "0.5"}

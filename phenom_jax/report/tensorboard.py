@@ -16,9 +16,9 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.axes import cell_axes, cell_codes, hyperparameters, show
-from phenom_jax.results.layout import STATUSES
-from phenom_jax.results.tables import final_values
+from phenom_jax.report.tables import final_values
+from phenom_jax.store.axes import cell_axes, cell_codes, hyperparameters, show
+from phenom_jax.store.layout import STATUSES
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter

@@ -22,8 +22,8 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.chunks import WITH_EMPTY, gone, read_array, write_rows
-from phenom_jax.results.damage import FORMAT, has_all_files
+from phenom_jax.store.chunks import WITH_EMPTY, gone, read_array, write_rows
+from phenom_jax.store.damage import FORMAT, has_all_files
 
 _CHUNK_BYTES = 1 << 20
 _SHOWN = 3

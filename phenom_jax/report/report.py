@@ -15,15 +15,15 @@ import xarray as xr
 
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results import page
-from phenom_jax.results.atomic import write_whole
-from phenom_jax.results.axes import hyperparameters, show, swept_axes, words
+from phenom_jax.report import page
+from phenom_jax.report.figures import Figure, rendered
+from phenom_jax.report.page import Section
+from phenom_jax.report.tables import OVER, Cell, cells, write_runs
 from phenom_jax.results.claims import Decision, decide_all, write_claims
-from phenom_jax.results.figures import Figure, rendered
-from phenom_jax.results.layout import JSON, STATUSES
-from phenom_jax.results.page import Section
-from phenom_jax.results.tables import OVER, Cell, cells, write_runs
-from phenom_jax.results.united import open_sweep
+from phenom_jax.store.atomic import write_whole
+from phenom_jax.store.axes import hyperparameters, show, swept_axes, words
+from phenom_jax.store.layout import JSON, STATUSES
+from phenom_jax.store.united import open_sweep
 
 _MOST_ROWS = 300
 
@@ -223,7 +223,7 @@ def _object(value: JSON) -> Mapping[str, JSON]:
 def _redo(config: Mapping[str, JSON]) -> str:
     command = page.text(config.get("command", ""))
     alone = 'xarray.open_zarr("DIRECTORY/results.zarr")'
-    opened = page.text('phenom_jax.results.united.open_sweep("DIRECTORY")' if config.get("part") else alone)
+    opened = page.text('phenom_jax.store.united.open_sweep("DIRECTORY")' if config.get("part") else alone)
     return (
         f"<p>The same runs, or the rest of them in a directory that is not finished:</p><pre>{command}</pre>"
         "<p>This page again from the saved results, without training:</p><pre>python -m launch.report DIRECTORY</pre>"

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import xarray as xr
 
-from phenom_jax.results.dataset import open_results, read_statuses
+from phenom_jax.store.dataset import open_results, read_statuses
 from phenom_jax.sweep.axes import Run, Sweep
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ import xarray as xr
 from scipy import stats
 
 from phenom_jax.hparams import Value
-from phenom_jax.results.axes import cell_codes, hold, show, words
-from phenom_jax.results.figures import LineStyle, colours, log_steps, note, panels, style, thin
+from phenom_jax.report.figures import LineStyle, colours, log_steps, note, panels, style, thin
+from phenom_jax.store.axes import cell_codes, hold, show, words
 
 if TYPE_CHECKING:
     import matplotlib.axes

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phenom_jax.results.figures import rendered
-from phenom_jax.results.heat import Border, heat
+from phenom_jax.report.figures import rendered
+from phenom_jax.report.heat import Border, heat
 
 WIDTHS, STEPS = (4, 8, 16), np.array([0, 10, 100, 1000])
 BORDER = Border("train_error", 0.1, "fitted")

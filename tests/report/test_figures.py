@@ -7,9 +7,9 @@ import pytest
 from synthetic import make, with_steps
 
 from phenom_jax.laws.transition import first_crossing
-from phenom_jax.results.curves import Scale, curves, two_axes
-from phenom_jax.results.figures import rendered, thin
-from phenom_jax.results.maps import phase_diagram, spectrum
+from phenom_jax.report.curves import Scale, curves, two_axes
+from phenom_jax.report.figures import rendered, thin
+from phenom_jax.report.maps import phase_diagram, spectrum
 
 ACCURACY = {"train_accuracy": "--", "test_accuracy": "-"}
 SCALE = Scale("accuracy", limits=(0, 1))
@@ -148,5 +148,5 @@ def test_thin_keeps_the_extremes():
 
 
 def test_importing_the_figures_loads_no_matplotlib():
-    program = "import sys, phenom_jax.results.curves, phenom_jax.results.maps; sys.exit('matplotlib' in sys.modules)"
+    program = "import sys, phenom_jax.report.curves, phenom_jax.report.maps; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import make
 
-from phenom_jax.results.curves import Overlay, Scale, curves
+from phenom_jax.report.curves import Overlay, Scale, curves
 
 SCALE = Scale("loss")
 

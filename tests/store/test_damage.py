@@ -13,9 +13,9 @@ from toy import assert_same_results, results_of, train_in
 
 from phenom_jax.engine.config import read_config
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.dataset import open_results
-from phenom_jax.results.kept import read_kept
-from phenom_jax.results.report import write_report
+from phenom_jax.report.report import write_report
+from phenom_jax.store.dataset import open_results
+from phenom_jax.store.kept import read_kept
 
 SWEEP = {"seed": "0:4", "steps": "20"}
 GOLDEN = Path(__file__).parent.parent / "golden" / "run_directory_1"
@@ -68,7 +68,7 @@ def test_damaged_curves_are_said_and_trained_again(whole, copy, capsys, damage, 
 
 
 def test_only_the_runs_of_the_damaged_chunk_are_trained_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("phenom_jax.results.layout._CHUNK_BYTES", 50)  # a few rows per chunk
+    monkeypatch.setattr("phenom_jax.store.layout._CHUNK_BYTES", 50)  # a few rows per chunk
     train_in(tmp_path / "whole", **SWEEP)
     train_in(tmp_path / "hurt", **SWEEP)
     flip(tmp_path / "hurt" / "results.zarr" / "error" / "c" / "0" / "0")

@@ -3,9 +3,9 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from phenom_jax.results.curves import Scale
-from phenom_jax.results.maps import final_map
-from phenom_jax.results.profile import Mark, interval, profile
+from phenom_jax.report.curves import Scale
+from phenom_jax.report.maps import final_map
+from phenom_jax.report.profile import Mark, interval, profile
 
 SCALE = Scale("risk", log=True, limits=(1e-2, 1e2))
 LINES = {"test_risk": "-", "train_risk": "--"}

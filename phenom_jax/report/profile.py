@@ -10,10 +10,10 @@ import xarray as xr
 from scipy import stats
 
 from phenom_jax.hparams import Value
-from phenom_jax.results.axes import cell_codes, show, words
-from phenom_jax.results.curves import At, Key, Scale, label_axes, legend, scale_y, shown_values, to_draw, where
-from phenom_jax.results.figures import LineStyle, colours, note, panels, style
-from phenom_jax.results.tables import final_values
+from phenom_jax.report.curves import At, Key, Scale, label_axes, legend, scale_y, shown_values, to_draw, where
+from phenom_jax.report.figures import LineStyle, colours, note, panels, style
+from phenom_jax.report.tables import final_values
+from phenom_jax.store.axes import cell_codes, show, words
 
 if TYPE_CHECKING:
     import matplotlib.axes

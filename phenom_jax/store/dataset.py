@@ -18,9 +18,9 @@ import xarray as xr
 import zarr
 
 from phenom_jax.hparams import Field, InvalidValue
-from phenom_jax.results.chunks import WITH_EMPTY, chunk_files, write_rows
-from phenom_jax.results.damage import read_labels, read_store, refused
-from phenom_jax.results.layout import JSON, STATUSES, Variable, beside, create, finish_swap, layout, same_layout, swap
+from phenom_jax.store.chunks import WITH_EMPTY, chunk_files, write_rows
+from phenom_jax.store.damage import read_labels, read_store, refused
+from phenom_jax.store.layout import JSON, STATUSES, Variable, beside, create, finish_swap, layout, same_layout, swap
 from phenom_jax.sweep.axes import Run
 
 T = TypeVar("T")

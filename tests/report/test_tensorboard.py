@@ -6,7 +6,7 @@ from synthetic import make
 from tensorboardX.proto.event_pb2 import Event
 
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.tensorboard import write_tensorboard
+from phenom_jax.report.tensorboard import write_tensorboard
 
 
 def scalars(folder):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import xarray as xr
 
-from phenom_jax.results.axes import show, words
-from phenom_jax.results.curves import At, shown_values, to_draw, where
-from phenom_jax.results.figures import note, style
+from phenom_jax.report.curves import At, shown_values, to_draw, where
+from phenom_jax.report.figures import note, style
+from phenom_jax.store.axes import show, words
 
 if TYPE_CHECKING:
     import matplotlib.axes

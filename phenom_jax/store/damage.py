@@ -15,7 +15,7 @@ import xarray as xr
 import zarr
 
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.chunks import Damage, read_array
+from phenom_jax.store.chunks import Damage, read_array
 
 FORMAT = 2  # of stores, an attribute of theirs; raise it when what is on disk changes its meaning
 STARTED = ("running", "finished", "done", "diverged")  # statuses of runs of which values were written

@@ -16,7 +16,7 @@ from zarr.codecs import ZstdCodec
 from zarr.errors import ZarrUserWarning
 
 from phenom_jax.hparams import Field
-from phenom_jax.results.damage import FORMAT
+from phenom_jax.store.damage import FORMAT
 from phenom_jax.sweep.axes import Run
 
 JSON = str | int | float | bool | None | Sequence["JSON"] | Mapping[str, "JSON"]

@@ -8,11 +8,11 @@ from synthetic import Grok, make, with_steps
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.laws.transition import first_crossing
+from phenom_jax.report.curves import Scale, curves
+from phenom_jax.report.figures import Figure
+from phenom_jax.report.maps import phase_diagram
+from phenom_jax.report.report import write_report
 from phenom_jax.results.claims import Claim, Decision
-from phenom_jax.results.curves import Scale, curves
-from phenom_jax.results.figures import Figure
-from phenom_jax.results.maps import phase_diagram
-from phenom_jax.results.report import write_report
 
 
 def summarise(ds):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from phenom_jax.results.axes import hold, show, swept_axes, words
-from phenom_jax.results.curves import At
-from phenom_jax.results.figures import log_steps, note, style, thin
-from phenom_jax.results.tables import OVER, final_values
+from phenom_jax.report.curves import At
+from phenom_jax.report.figures import log_steps, note, style, thin
+from phenom_jax.report.tables import OVER, final_values
+from phenom_jax.store.axes import hold, show, swept_axes, words
 
 if TYPE_CHECKING:
     import matplotlib.axes

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from string import Template
 from typing import NamedTuple
 
-from phenom_jax.results.layout import JSON
+from phenom_jax.store.layout import JSON
 
 
 class Section(NamedTuple):

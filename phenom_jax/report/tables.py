@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.hparams import Value
-from phenom_jax.results.atomic import write_whole
-from phenom_jax.results.axes import cell_axes, cell_codes, hyperparameters
+from phenom_jax.store.atomic import write_whole
+from phenom_jax.store.axes import cell_axes, cell_codes, hyperparameters
 
 OVER = ("finished", "done", "diverged")
 

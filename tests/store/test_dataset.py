@@ -12,11 +12,11 @@ import pytest
 import xarray as xr
 
 from phenom_jax.hparams import fields, hparams, size, static, swept
-from phenom_jax.results import layout
-from phenom_jax.results.axes import hyperparameters, on_axes, swept_axes
-from phenom_jax.results.dataset import Results, open_results
-from phenom_jax.results.layout import STATUSES, Variable
 from phenom_jax.sizes import Size
+from phenom_jax.store import layout
+from phenom_jax.store.axes import hyperparameters, on_axes, swept_axes
+from phenom_jax.store.dataset import Results, open_results
+from phenom_jax.store.layout import STATUSES, Variable
 from phenom_jax.sweep.axes import Run
 
 pytestmark = pytest.mark.filterwarnings("error")

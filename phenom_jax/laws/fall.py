@@ -10,6 +10,8 @@ from phenom_jax.laws.transition import Crossing
 def steepest_fall(curves_NxP: np.ndarray, steps_P: np.ndarray, start_N: np.ndarray, end_N: np.ndarray) -> Crossing:
     """Returns the interval (after, step] of neighbouring measured steps over which each curve falls most per step.
 
+    `between` is its middle.
+
     Args:
       curves_NxP: N curves, float[N, P], NaN where not measured.
       steps_P: increasing.
@@ -21,4 +23,5 @@ def steepest_fall(curves_NxP: np.ndarray, steps_P: np.ndarray, start_N: np.ndarr
         if len(places) > 1:
             steepest = int((np.diff(curve[places]) / np.diff(steps_P[places])).argmin())
             found[:, row] = steps_P[places[steepest + 1]], steps_P[places[steepest]]
-    return Crossing(*found)
+    step_N, after_N = found
+    return Crossing(step_N, after_N, (step_N + after_N) / 2)

@@ -1,14 +1,16 @@
-"""The phase picture of training: a variable over a swept hyperparameter and training time, as a heat map."""
+"""Draws the phase picture of training: a variable over a swept hyperparameter and training time, as a heat map."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from phenom_jax.report.curves import At, shown_values, to_draw, where
-from phenom_jax.report.figures import note, style
+from phenom_jax.report import marks
+from phenom_jax.report.figures import blank, note, style
+from phenom_jax.report.marks import Border
+from phenom_jax.report.roles import counted, resolve, shown_values, title, to_draw, where
 from phenom_jax.store.axes import show, words
 
 if TYPE_CHECKING:
@@ -19,74 +21,44 @@ _LABELLED = 9  # values of x that get a tick label
 _BRIGHTEST = 0.7  # quantile that the colours end at: what an untrained network does would take most of them
 
 
-class Border(NamedTuple):
-    """A line through the map: where `variable` is at most `limit` for the first time, and what the legend calls it."""
-
-    variable: str
-    limit: float
-    label: str
-
-
-def heat(
-    results: xr.Dataset,
-    variable: str,
-    x: str,
-    label: str,
-    time: str = "step",
-    border: Border | None = None,
-    panel: str | None = None,
-    at: At | None = None,
-) -> matplotlib.figure.Figure | None:
-    """Returns the median of a variable over `x` (a column for each of its values) and training time (logarithmic).
-
-    A panel per value of one hyperparameter; other swept axes are held at one value and the figure says at which.
-
-    Args:
-      results: of a sweep.
-      variable: over (run, step).
-      x: a hyperparameter with numbers; None is returned where it does not vary.
-      label: of the colour bar.
-      time: "step", or a variable over (run, step) that counts time otherwise, alike in all runs that are drawn.
-      border: a line to draw.
-      panel: ignored where it does not vary.
-      at: by axis, which of its values others are held at; else the middle one.
-    """
+def draw_heat(mark: marks.Heat, results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns the median over runs by x and time: a panel per value of one hyperparameter."""
     from matplotlib.colors import Normalize
 
-    names = [variable, *([border.variable] if border else [])]
-    held, notes = to_draw(results, names, [x, panel], at)
-    if held is None or len(np.unique(held[x].values)) < 2:
+    x, panel = resolve(results, mark.x, mark.panel)
+    border = mark.border
+    held, notes = to_draw(results, [mark.variable, *([border.variable] if border else [])], [x, panel], mark.at)
+    if x is None or held is None:
         return None
     held = held.isel(run=np.isin(held["status"].values, ("finished", "done")))
-    if not held.sizes["run"]:
+    columns = np.unique(held[x].values)
+    if len(columns) < 2:
         return None
     panel_values, panel_note = shown_values(held, panel, 3)
-    columns = np.unique(held[x].values)
-    times = held["step"].values.astype(float) if time == "step" else held[time].values[0].astype(float)
-    maps = [_medians(where(held, panel, value), variable, x, columns) for value in panel_values]
+    times = (held["step"].values if mark.time == "step" else held[mark.time].values[0]).astype(float)
+    maps = [_medians(where(held, panel, value), mark.variable, x, columns) for value in panel_values]
     rows = np.flatnonzero((times > 0) & np.isfinite(maps).any((0, 2)))
     if len(rows) < 2:
         return None
     shown = np.stack([map_TxX[rows] for map_TxX in maps])
     norm = Normalize(float(np.nanmin(shown)), float(np.nanquantile(shown, _BRIGHTEST)))
     with style():
-        figure = _blank(4.6 * len(panel_values) + 1.6, 4.4)
+        figure = blank(4.6 * len(panel_values) + 1.6, 4.4)
         axes = figure.subplots(1, len(panel_values), squeeze=False, sharey=True)[0]
-        for axis, value, map_TxX in zip(axes, panel_values, maps, strict=True):
+        for axis, value, map_TxX in zip(axes, panel_values, shown, strict=True):
             image = axis.pcolormesh(
-                np.arange(len(columns) + 1) - 0.5, _edges(times[rows]), map_TxX[rows], cmap="viridis", norm=norm
+                np.arange(len(columns) + 1) - 0.5, _edges(times[rows]), map_TxX, cmap="viridis", norm=norm
             )
             if border:
                 fitted_TxX = _medians(where(held, panel, value), border.variable, x, columns)[rows]
                 _draw_border(axis, fitted_TxX, times[rows], border)
-            _finish(axis, columns, x, f"{words(panel)} {show(value)}" if panel and value is not None else "")
-        axes[0].set_ylabel("training step" if time == "step" else words(time))
-        figure.colorbar(image, ax=axes.tolist(), label=label, extend="max")
+            _finish(axis, columns, x, title(panel, value))
+        axes[0].set_ylabel("training step" if mark.time == "step" else words(mark.time))
+        figure.colorbar(image, ax=axes.tolist(), label=mark.label, extend="max")
         if border:
             figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left")
         counts = np.unique([np.sum(held[x].values == value) // len(panel_values) for value in columns])
-        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        note(figure, [*notes, panel_note, f"median of {seeds} runs" if counts[-1] > 1 else "single runs"])
+        note(figure, [*notes, panel_note, f"median of {counted(counts)} runs" if counts[-1] > 1 else "single runs"])
     return figure
 
 
@@ -127,7 +99,8 @@ def _edges(times: np.ndarray) -> np.ndarray:
     return np.concatenate([times[:1], np.sqrt(times[1:] * times[:-1]), times[-1:]])
 
 
-def _blank(width: float, height: float) -> matplotlib.figure.Figure:
-    import matplotlib.figure
+# What follows is called by experiments that are not written on marks yet, and goes with the last of them.
 
-    return matplotlib.figure.Figure(figsize=(width, height))
+
+def heat(results, variable, x, label, **options):
+    return draw_heat(marks.Heat(variable, x, label, **options), results)

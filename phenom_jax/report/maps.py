@@ -1,133 +1,95 @@
-"""Figures of a sweep as maps: when something happens over two swept axes, and spectra over training and seeds."""
+"""Draws maps of a sweep: when something happens over two swept axes, and spectra over training and seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from phenom_jax.report.curves import At
-from phenom_jax.report.figures import log_steps, note, style, thin
+from phenom_jax.report import marks
+from phenom_jax.report.figures import DARK, blank, log_steps, note, style, thin
+from phenom_jax.report.profile import median
+from phenom_jax.report.roles import counted, resolve, shown_values, where
 from phenom_jax.report.tables import OVER, final_values
-from phenom_jax.store.axes import hold, show, swept_axes, words
+from phenom_jax.store.axes import cell_codes, hold, show, words
 
 if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
 
-_MOST = 12
+_MOST = 12  # values of an axis that are shown or named
+_DARKER = 0.55  # of the colour scale, below which a cell's number is white
 _CROWDED = 20  # from here on a colour bar has room for powers of ten alone
 
 
-def phase_diagram(
-    results: xr.Dataset, when: str, x: Sequence[str], y: Sequence[str], label: str, at: At | None = None
-) -> matplotlib.figure.Figure | None:
-    """Returns a map of the median step at which something happened, over two swept axes.
-
-    A cell says the median over its seeds on a logarithmic colour scale, and how many got there where not all did; a
-    cell whose median run never did is hatched, one without a run that is over is blank.
-
-    Args:
-      results: of a sweep.
-      when: a per-run variable, NaN where it never happened.
-      x, y: hyperparameters; the first of each that varies is taken.
-      label: of the colour bar.
-      at: by axis, which of its values others are held at; else the middle one.
-    """
-    varying = [name for names in swept_axes(results).values() for name in names]
-    across = next((name for name in x if name in varying), None)
-    up = next((name for name in y if name in varying and name != across), None)
-    if when not in results or (across is None and up is None):
+def draw_phase_map(mark: marks.PhaseMap, results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns a map of the median step at which something happened, over two swept axes."""
+    across, up = resolve(results, mark.x, mark.y)
+    if mark.when not in results or (across is None and up is None):
         return None
-    held, notes = hold(results, [across, up], at or {})
+    held, notes = hold(results, [across, up], mark.at or {})
     held = held.isel(run=np.isin(held["status"].values, OVER))
-    columns, columns_note = _values(held, across)
-    rows, rows_note = _values(held, up)
+    columns, columns_note = shown_values(held, across, _MOST)
+    rows, rows_note = shown_values(held, up, _MOST)
     if not held.sizes["run"]:
         return None
-    cells = [[_cell(held, when, across, column, up, row) for column in columns] for row in rows]
+    cells = [[_steps(where(where(held, across, i), up, j), mark.when) for i in columns] for j in rows]
     with style():
-        figure = _drawn(cells, columns, rows, across, up, label)
-        never = any(np.isinf(_middle(steps)) for line in cells for steps in line)
+        figure = _drawn(cells, columns, rows, across, up, mark.label)
+        never = any(len(steps) and np.isinf(median(steps)) for line in cells for steps in line)
         hatched = "hatched: half of the runs or more never do within their steps" if never else ""
-        note(figure, [*notes, columns_note, rows_note, hatched])
+        note(figure, [*notes, columns_note, rows_note, _of_runs(held, "run"), hatched])
     return figure
 
 
-def final_map(
-    results: xr.Dataset,
-    variable: str,
-    x: str,
-    y: Sequence[str],
-    label: str,
-    at: At | None = None,
-    numbers: bool = False,
-) -> matplotlib.figure.Figure | None:
-    """Returns a map of the median final value over two swept axes, a cell for each of their values, colours log-scaled.
-
-    Args:
-      results: of a sweep; a variable over (run, step) is taken at its last measured step.
-      variable: positive values are shown, others are blank.
-      x, y: hyperparameters; the first of `y` that varies is taken. None is returned where there are no two axes.
-      label: of the colour bar.
-      at: by axis, which of its values others are held at; else the middle one.
-      numbers: whether cells say their value, for maps with few of them.
-    """
+def draw_final_map(mark: marks.FinalMap, results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns a map of the median final value over two swept axes, a cell for each of their values."""
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import FuncFormatter
 
-    varying = [name for names in swept_axes(results).values() for name in names]
-    up = next((name for name in y if name in varying and name != x), None)
-    if x not in varying or up is None or variable not in results:
+    x, y = resolve(results, mark.x, mark.y)
+    if x is None or y is None or mark.variable not in results:
         return None
-    held, notes = hold(final_values(results), [x, up], at or {})
+    held, notes = hold(final_values(results), [x, y], mark.at or {})
     held = held.isel(run=np.isin(held["status"].values, ("finished", "done")))
-    columns, rows = (np.unique(held[axis].values) for axis in (x, up))
+    columns, rows = (np.unique(held[axis].values) for axis in (x, y))
     medians = np.full((len(rows), len(columns)), np.nan)
     for (row, column), _ in np.ndenumerate(medians):
-        values = held[variable].values[(held[x].values == columns[column]) & (held[up].values == rows[row])]
+        values = where(where(held, x, columns[column]), y, rows[row])[mark.variable].values
         if len(values) and (middle := float(np.median(values))) > 0:
             medians[row, column] = middle
-    if not np.isfinite(medians).any():
-        return None
     shown = medians[np.isfinite(medians)]
+    if not len(shown):
+        return None
     with style():
-        figure = _blank(9, 2.2 + 0.3 * min(len(rows), 14))
+        figure = blank(9, 2.2 + 0.3 * min(len(rows), 14))
         axis = figure.subplots()
         axis.grid(False)
-        norm = LogNorm(*_log_range(shown))
+        norm = LogNorm(*_range(shown))
         image = axis.pcolormesh(np.where(np.isfinite(medians), medians, np.nan), cmap="viridis", norm=norm)
-        for (row, column), middle in np.ndenumerate(medians if numbers else np.empty((0, 0))):
+        for (row, column), middle in np.ndenumerate(medians if mark.numbers else np.empty((0, 0))):
             if np.isfinite(middle):
-                colour = "white" if norm(middle) < 0.55 else "#222222"
+                colour = "white" if norm(middle) < _DARKER else DARK
                 axis.text(column + 0.5, row + 0.5, f"{middle:.3g}", ha="center", va="center", fontsize=11, color=colour)
         for values, ticks in ((columns, axis.set_xticks), (rows, axis.set_yticks)):
             places = np.arange(0, len(values), -(-len(values) // _MOST))
             ticks(places + 0.5, [show(values[place].item()) for place in places])
         axis.tick_params(length=0)
         axis.set_xlabel(words(x))
-        axis.set_ylabel(words(up))
+        axis.set_ylabel(words(y))
         plain = FuncFormatter(lambda value, _: f"{value:g}")
-        figure.colorbar(image, ax=axis, label=label, format=plain)
-        counts = np.unique(held["seed"].values)
-        note(figure, [*notes, f"median of {len(counts)} seeds" if len(counts) > 1 else "single runs"])
+        figure.colorbar(image, ax=axis, label=mark.label, format=plain)
+        note(figure, [*notes, _of_runs(held, "seed")])
     return figure
 
 
-def spectrum(results: xr.Dataset, name: str, label: str, at: At | None = None) -> matplotlib.figure.Figure | None:
-    """Returns a spectrum over training for one run, and at the end of training for every seed.
-
-    Args:
-      results: of a sweep.
-      name: a variable over (run, step, frequency).
-      label: of the colour bar.
-      at: by axis, which of its values is shown; else the middle one.
-    """
+def draw_spectrum(mark: marks.Spectrum, results: xr.Dataset) -> matplotlib.figure.Figure | None:
+    """Returns a spectrum over training for one run, and at the end of training for every seed."""
+    name = mark.variable
     if name not in results:
         return None
-    held, notes = hold(results, [], at or {})
+    held, notes = hold(results, [], mark.at or {})
     measured_NxP = np.any(np.isfinite(held[name].values), axis=2)
     any_N = np.any(measured_NxP, axis=1)
     held, measured_NxP = held.isel(run=any_N), measured_NxP[any_N]
@@ -140,7 +102,7 @@ def spectrum(results: xr.Dataset, name: str, label: str, at: At | None = None) -
     seeds, seeds_note = thin(list(range(len(final_NxF))), 24, "seed")
     top = float(np.nanmax(final_NxF))
     with style():
-        figure = _blank(11, 4.2)
+        figure = blank(11, 4.2)
         left, right = figure.subplots(1, 2)
         first = held[name].get_index(held[name].dims[2])[0]
         borders = np.arange(values_NxPxF.shape[2] + 1) + first - 0.5
@@ -155,22 +117,14 @@ def spectrum(results: xr.Dataset, name: str, label: str, at: At | None = None) -
         for border in range(len(seeds) - 1):
             right.axvline(border + 0.5, color="white", linewidth=1.5)
         right.set_title("at the end of training, every seed")
-        figure.colorbar(image, ax=[left, right], label=label)
+        figure.colorbar(image, ax=[left, right], label=mark.label)
         note(figure, [*notes, seeds_note])
     return figure
 
 
-def _values(results: xr.Dataset, axis: str | None) -> tuple[list, str]:
-    return ([None], "") if axis is None else thin(np.unique(results[axis].values).tolist(), _MOST, words(axis))
-
-
-def _cell(held: xr.Dataset, when: str, across: str | None, column: object, up: str | None, row: object) -> np.ndarray:
+def _steps(cell: xr.Dataset, when: str) -> np.ndarray:
     """Returns the steps of the runs of one cell, ascending, infinite where it never happened."""
-    inside = np.ones(held.sizes["run"], bool)
-    for axis, value in ((across, column), (up, row)):
-        if axis is not None:
-            inside &= held[axis].values == value
-    steps = held[when].values[inside]
+    steps = cell[when].values
     return np.sort(np.where(np.isnan(steps), np.inf, steps))
 
 
@@ -181,26 +135,26 @@ def _drawn(
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    medians = np.array([[_middle(steps) for steps in line] for line in cells])
+    medians = np.array([[median(steps) if len(steps) else np.nan for steps in line] for line in cells])
     reached = medians[np.isfinite(medians)]
-    figure = _blank(2.6 + 1.25 * len(columns), 1.9 + 0.85 * len(rows))
+    figure = blank(2.6 + 1.25 * len(columns), 1.9 + 0.85 * len(rows))
     axis = figure.subplots()
     axis.grid(False)
-    low, high = _range(reached) if reached.size else (1.0, 1.0)
+    low, high = _range(np.maximum(reached, 1)) if reached.size else (1.0, 1.0)
     norm = LogNorm(low, high) if reached.size else None
     image = axis.pcolormesh(np.where(np.isfinite(medians), medians, np.nan), cmap="viridis", norm=norm)
-    for (row, column), median in np.ndenumerate(medians):
+    for (row, column), middle in np.ndenumerate(medians):
         steps = cells[row][column]
-        if np.isnan(median):
+        if np.isnan(middle):
             continue
-        if np.isinf(median):
+        if np.isinf(middle):
             axis.add_patch(Rectangle((column, row), 1, 1, facecolor="#f2f2f2", edgecolor="#d4d4d4", hatch="//"))
         count = int(np.isfinite(steps).sum())
-        number = f"{median:,.0f}" if np.isfinite(median) else "" if count else "never"
+        number = f"{middle:,.0f}" if np.isfinite(middle) else "" if count else "never"
         share = "" if count in (0, len(steps)) else f"{count} of {len(steps)} do"
-        dark = np.isfinite(median) and norm is not None and norm(median) < 0.55
+        dark = np.isfinite(middle) and norm is not None and norm(middle) < _DARKER
         text = "\n".join(filter(None, (number, share)))
-        colour = "white" if dark else "#222222"
+        colour = "white" if dark else DARK
         axis.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=11, color=colour)
     axis.set_xticks(np.arange(len(columns)) + 0.5, ["" if value is None else show(value) for value in columns])
     axis.set_yticks(np.arange(len(rows)) + 0.5, ["" if value is None else show(value) for value in rows])
@@ -214,19 +168,16 @@ def _drawn(
     return figure
 
 
-def _middle(steps: np.ndarray) -> float:
-    """Returns the upper median of ascending steps, so that half of the runs or more got there; NaN of none."""
-    return float(steps[len(steps) // 2]) if len(steps) else np.nan
-
-
 def _range(values: np.ndarray) -> tuple[float, float]:
-    low, high = float(max(values.min(), 1)), float(max(values.max(), 1))
-    return (low, high) if high > low else (low / 2, high * 2)
-
-
-def _log_range(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     return (low, high) if high > low else (low / 2, high * 2)
+
+
+def _of_runs(held: xr.Dataset, unit: str) -> str:
+    """Returns what a cell's number is, in words."""
+    counts = np.bincount(cell_codes(held))
+    counts = counts[counts > 0]
+    return f"median of {counted(counts)} {unit}s" if counts.max(initial=1) > 1 else "single runs"
 
 
 def _heat(axis: matplotlib.axes.Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, top: float):
@@ -240,7 +191,16 @@ def _edges(steps: np.ndarray) -> np.ndarray:
     return np.concatenate([steps[:1], between, np.maximum(steps[-1:], steps[0] + 1)])
 
 
-def _blank(width: float, height: float) -> matplotlib.figure.Figure:
-    import matplotlib.figure
+# What follows is called by experiments that are not written on marks yet, and goes with the last of them.
 
-    return matplotlib.figure.Figure(figsize=(max(width, 5), height))
+
+def phase_diagram(results, when, x, y, label, at=None):
+    return draw_phase_map(marks.PhaseMap(when, x, y, label, at=at), results)
+
+
+def final_map(results, variable, x, y, label, at=None, numbers=False):
+    return draw_final_map(marks.FinalMap(variable, x, y, label, at=at, numbers=numbers), results)
+
+
+def spectrum(results, name, label, at=None):
+    return draw_spectrum(marks.Spectrum(name, label, at=at), results)

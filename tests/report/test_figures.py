@@ -95,7 +95,7 @@ def test_phase_diagram_tells_medians_and_who_never_does(results):
     for width in (32, 128):
         for decay in (0.0, 0.3, 1.0):
             cell = np.sort(steps[((results.weight_decay == decay) & (results.width == width)).values])
-            expected.append("never" if np.isnan(cell).all() else f"{cell[2]:,.0f}")
+            expected.append("never" if np.isnan(cell).all() else f"{cell[1:3].mean():,.0f}")
     assert texts == expected and expected[0] == "never" != expected[5]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0", "0.3", "1"]
     assert figure.axes[0].get_ylabel() == "width"

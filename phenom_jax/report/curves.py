@@ -43,7 +43,7 @@ _FINE = 400  # points of a theory curve
 def draw_curves(mark: marks.Curves, results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns the curves by step: a panel per value of one axis, a colour per value of another."""
     colour, panel = resolve(results, mark.colour, mark.panel)
-    lines = {**mark.lines, **mark.right}
+    lines: marks.Lines = {**mark.lines, **mark.right}
     held, notes = to_draw(results, list(lines), [colour, panel], mark.at)
     if held is None:
         return None

@@ -10,7 +10,7 @@ import xarray as xr
 from phenom_jax.report.curves import draw_curves
 from phenom_jax.report.heat import draw_heat
 from phenom_jax.report.maps import draw_final_map, draw_phase_map, draw_spectrum
-from phenom_jax.report.marks import Curves, Figure, FinalMap, Heat, PhaseMap, Points, Profile, Spectrum
+from phenom_jax.report.marks import Curves, Figure, FinalMap, Heat, Mark, PhaseMap, Points, Profile, Spectrum
 from phenom_jax.report.points import draw_points
 from phenom_jax.report.profile import draw_profile
 
@@ -34,5 +34,4 @@ def draw(figure: Figure, results: xr.Dataset) -> matplotlib.figure.Figure | None
     if chosen is None or not chosen.sizes["run"]:
         return None
     mark = figure.mark(chosen) if callable(figure.mark) else figure.mark
-    render = RENDERERS.get(type(mark))
-    return render(mark, chosen) if render else mark
+    return RENDERERS[type(mark)](mark, chosen) if isinstance(mark, Mark) else mark

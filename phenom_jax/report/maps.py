@@ -9,7 +9,6 @@ import xarray as xr
 
 from phenom_jax.report import marks
 from phenom_jax.report.figures import DARK, blank, log_steps, note, style, thin
-from phenom_jax.report.profile import median
 from phenom_jax.report.roles import counted, resolve, shown_values, where
 from phenom_jax.report.tables import OVER, final_values
 from phenom_jax.store.axes import cell_codes, hold, show, words
@@ -37,7 +36,7 @@ def draw_phase_map(mark: marks.PhaseMap, results: xr.Dataset) -> matplotlib.figu
     cells = [[_steps(where(where(held, across, i), up, j), mark.when) for i in columns] for j in rows]
     with style():
         figure = _drawn(cells, columns, rows, across, up, mark.label)
-        never = any(len(steps) and np.isinf(median(steps)) for line in cells for steps in line)
+        never = any(len(steps) and np.isinf(np.median(steps)) for line in cells for steps in line)
         hatched = "hatched: half of the runs or more never do within their steps" if never else ""
         note(figure, [*notes, columns_note, rows_note, _of_runs(held, "run"), hatched])
     return figure
@@ -56,7 +55,7 @@ def draw_final_map(mark: marks.FinalMap, results: xr.Dataset) -> matplotlib.figu
     columns, rows = (np.unique(held[axis].values) for axis in (x, y))
     medians = np.full((len(rows), len(columns)), np.nan)
     for (row, column), _ in np.ndenumerate(medians):
-        values = where(where(held, x, columns[column]), y, rows[row])[mark.variable].values
+        values = where(where(held, x, columns[column].item()), y, rows[row].item())[mark.variable].values
         if len(values) and (middle := float(np.median(values))) > 0:
             medians[row, column] = middle
     shown = medians[np.isfinite(medians)]
@@ -135,7 +134,7 @@ def _drawn(
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    medians = np.array([[median(steps) if len(steps) else np.nan for steps in line] for line in cells])
+    medians = np.array([[np.median(steps) if len(steps) else np.nan for steps in line] for line in cells])
     reached = medians[np.isfinite(medians)]
     figure = blank(2.6 + 1.25 * len(columns), 1.9 + 0.85 * len(rows))
     axis = figure.subplots()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from phenom_jax.laws import power_law
 from phenom_jax.report import marks
 from phenom_jax.report.figures import DARK, Key, colours, label_axes, legend, note, panels, scale_axis, style
 from phenom_jax.report.roles import resolve, shown_values, title, where
@@ -36,7 +37,7 @@ def draw_points(mark: marks.Points, results: xr.Dataset) -> matplotlib.figure.Fi
     colour_values, colour_note = shown_values(held, colour)
     palette = dict(zip(colour_values, colours(len(colour_values)), strict=True))
     with style():
-        figure, axes = panels(len(panel_values), **({"width": 6.5, "height": 4.4} if len(panel_values) == 1 else {}))
+        figure, axes = panels(len(panel_values), *((6.5, 4.4) if len(panel_values) == 1 else ()))
         keys = []
         for axis, panel_value in zip(axes, panel_values, strict=True):
             said = []
@@ -91,13 +92,13 @@ def _shown(values: np.ndarray, scale: marks.Scale) -> np.ndarray:
 def _draw_fit(axis: matplotlib.axes.Axes, x: np.ndarray, y: np.ndarray, colour: str) -> float:
     """Draws the least-squares line in logarithms and returns its exponent; NaN of fewer than two different x."""
     positive = (x > 0) & (y > 0)
-    x, y = np.log(x[positive]), np.log(y[positive])
-    if len(np.unique(x)) < 2:
+    x, y = x[positive], y[positive]
+    law = power_law.line(x, y)
+    if np.isnan(law.exponent):
         return np.nan
-    exponent, intercept = np.polyfit(x, y, 1)
-    fine = np.linspace(x.min(), x.max(), 100)
-    axis.plot(np.exp(fine), np.exp(intercept + exponent * fine), "-", color=colour, linewidth=1.5)
-    return float(exponent)
+    fine = np.geomspace(x.min(), x.max(), 100)
+    axis.plot(fine, law.prefactor * fine**law.exponent, "-", color=colour, linewidth=1.5)
+    return law.exponent
 
 
 def _draw_diagonal(axes: list) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
+from phenom_jax.laws import intervals
 from phenom_jax.report import marks
 from phenom_jax.report.figures import (
     DARK,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
 
-LEVEL = 0.95
 _FINE = 600  # points of a theory curve
 _DOTTED = 40  # values of x up to which each is marked by a dot
 
@@ -43,7 +42,7 @@ def draw_profile(mark: marks.Profile, results: xr.Dataset) -> matplotlib.figure.
     """Returns curves of final values over x: a panel per value of one hyperparameter, a colour per value of another."""
     x, colour, panel = resolve(results, mark.x, mark.colour, mark.panel)
     final = final_values(results)
-    lines = {name: line for name, line in mark.lines.items() if name in final}
+    lines: marks.Lines = {name: line for name, line in mark.lines.items() if name in final}
     held, notes = to_draw(final, list(lines), [x, colour, panel], mark.at)
     if x is None or held is None:
         return None
@@ -92,27 +91,19 @@ def interval(values: np.ndarray, centre: Centre) -> tuple[float, float, float]:
 
     Args:
       values: of the runs of one cell; infinite ones count as largest.
-      centre: "median": between the order statistics whose binomial coverage is at least 95 %, the whole range where
-        there are too few; "mean": Student's t. Of a single value both ends are the value itself.
+      centre: "median": between order statistics, the whole range where there are too few; "mean": Student's t. Of a
+        single value both ends are the value itself.
     """
-    ordered = np.sort(values[~np.isnan(values)])
-    count = len(ordered)
-    if not count:
+    values = values[~np.isnan(values)]
+    if not len(values):
         return np.nan, np.nan, np.nan
-    if centre == "median":
-        rank = max(int(stats.binom.ppf((1 - LEVEL) / 2, count, 0.5)), 1)
-        return ordered[rank - 1], median(ordered), ordered[count - rank]
-    mean = ordered.mean()
-    if count == 1 or not np.isfinite(mean):
-        return mean, mean, mean
-    half = stats.t.ppf((1 + LEVEL) / 2, count - 1) * ordered.std(ddof=1) / np.sqrt(count)
-    return mean - half, mean, mean + half
-
-
-def median(ordered: np.ndarray) -> float:
-    """Returns the median of ascending values, infinite ones among them: that of the tables."""
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return low if low == high else (low + high) / 2  # inf - inf is no number
+    if centre == "mean" and (len(values) == 1 or not np.isfinite(values).all()):
+        return (float(values.mean()),) * 3
+    if centre == "mean":
+        middle, low, high = intervals.student(values)
+        return low, middle, high
+    middle, low, high = intervals.order_statistics(values)
+    return max(low, values.min()), middle, min(high, values.max())
 
 
 def _draw(
@@ -171,7 +162,7 @@ def _said(held: xr.Dataset, x: str, centre: Centre) -> str:
     counts = counts[counts > 0]
     if counts.max() == 1:
         return "single runs"
-    band = "range" if centre == "median" and counts.min() < 6 else f"{LEVEL:.0%} interval of it".replace("%", " %")
+    band = "range" if centre == "median" and counts.min() < 6 else "95 % interval of it"
     return f"{centre} and {band}, {counted(counts)} runs at each {words(x)}"
 
 

@@ -29,8 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     except InvalidValue as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    for name, decision in report.decisions.items():
-        print(f"{decision.verdict:10} {name}: {decision.statistic}")
+    for finding in report.findings:
+        print(f"{finding.verdict:10}  {finding.claim.statement} {finding!s}")
     print(report.path)
     return 0
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
-import xarray as xr
 
 from phenom_jax.hparams import Value, fields
-from phenom_jax.report.figures import Figure
-from phenom_jax.results.claims import Claim
 from phenom_jax.sizes import Size
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from phenom_jax.claims import Claim
+    from phenom_jax.report.marks import Figure
 
 State = Any  # the experiment's own NamedTuple, a pytree
 Metrics = Any  # a NamedTuple of scalars or small arrays

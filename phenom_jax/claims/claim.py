@@ -6,34 +6,23 @@ import dataclasses
 import functools
 import hashlib
 import inspect
-import io
-import json
-import tokenize
-import types
 from collections.abc import Callable, Mapping
 from typing import Literal
 
 import xarray as xr
 
 from phenom_jax.claims.rules import Rule
+from phenom_jax.fingerprint import decisive
 
-OfOneUnit = Callable[[xr.Dataset], "float | bool | Mapping[str, float]"]
 Scale = Literal["natural", "log", "share", "rank", "exact"]
 
 LEAST = 5  # units below which nothing is decided
-CENTRES: dict[Scale, str] = {
-    "natural": "mean",
-    "log": "geometric mean",
-    "share": "share",
-    "rank": "median",
-    "exact": "range",
-}
-HOW: dict[Scale, str] = {
-    "natural": "Student's t",
-    "log": "Student's t of the logarithms",
-    "share": "Clopper-Pearson",
-    "rank": "order statistics",
-    "exact": "no sampling error",
+CENTRES: dict[Scale, tuple[str, str]] = {  # what is estimated over units, and how its interval is made
+    "natural": ("mean", "Student's t"),
+    "log": ("geometric mean", "Student's t of the logarithms"),
+    "share": ("share", "Clopper-Pearson"),
+    "rank": ("median", "order statistics"),
+    "exact": ("range", "no sampling error"),
 }
 
 
@@ -73,7 +62,7 @@ class Claim:
         nothing. True or False on the share scale. A mapping from cell to number is a family: the claim holds if all
         its cells do, by intervals that hold together. Raises NotTested (by `need`) where the sweep has not got it.
       rule: the zone in which the number must lie, in its own units.
-      about: `(results) -> bool[run]`, which of the runs that are over the claim is about; its docstring says so.
+      about: `(results) -> bool[run]`, which of the runs that ended the claim is about; its docstring says so.
       scale: what is estimated over units: "natural" the mean; "log" the geometric mean of positive numbers; "share"
         how many units say True; "rank" the median, for numbers that may be infinite; "exact" each unit's own number,
         which has no sampling error.
@@ -86,7 +75,7 @@ class Claim:
 
     statement: str
     source: Source
-    of_one_unit: OfOneUnit
+    of_one_unit: Callable[[xr.Dataset], float | bool | Mapping[str, float]]
     rule: Rule
     about: Callable[[xr.Dataset], xr.DataArray] | None = None
     scale: Scale = "natural"
@@ -101,9 +90,9 @@ class Claim:
             object.__setattr__(self, "least", 1)
         elif self.least < LEAST:
             raise ValueError(f"least: {self.least} units of {self.statement!r}, allowed are {LEAST} and more")
-        for name in ("of_one_unit", "about"):
-            if (function := getattr(self, name)) and not _said(function):
-                raise ValueError(f"{name}: of {self.statement!r} has no docstring that says what it is")
+        for function in filter(None, (self.of_one_unit, self.about)):
+            if not _said(function):
+                raise ValueError(f"{function}: of {self.statement!r} has no docstring that says what it is")
 
     @property
     def quantity(self) -> str:
@@ -113,63 +102,25 @@ class Claim:
     @property
     def ruled(self) -> str:
         """The rule in words."""
-        centre = f"{CENTRES[self.scale]} over {self.unit}s" if self.scale != "exact" else "number of every unit"
-        opposite = "outside" if self.rule.low > float("-inf") and self.rule.high < float("inf") else "on the other side"
+        centre, how = CENTRES[self.scale]
         about = f" About {_said(self.about)}." if self.about else ""
+        if self.scale == "exact":
+            return f"Holds if the number of every {self.unit} lies {self.rule}.{about}"
         return (
-            f"Holds if the 95 % interval ({HOW[self.scale]}) of the {centre} lies {self.rule}, fails if it lies "
-            f"{opposite}; fewer than {self.least} {self.unit}s decide nothing.{about}"
+            f"Holds if the 95 % interval ({how}) of the {centre} over {self.unit}s lies {self.rule}, fails if it lies "
+            f"wholly outside; fewer than {self.least} {self.unit}s decide nothing.{about}"
         )
 
     def fingerprint(self, flags: Mapping[str, str]) -> str:
         """Returns a hash of all that decides a verdict beside the data: rule, statistic, and the preset's flags."""
-        functions = [_source(function, set()) for function in (self.of_one_unit, self.about) if function]
-        decided = [self.statement, self.rule.low, self.rule.high, self.scale, self.unit, self.least, dict(flags)]
-        return hashlib.sha256(json.dumps([decided, functions], sort_keys=True).encode()).hexdigest()[:12]
+        code = [decisive(function) for function in (self.of_one_unit, self.about) if function]
+        rule = [self.statement, self.rule.low, self.rule.high, self.scale, self.unit, self.least]
+        return hashlib.sha256(repr([rule, sorted(flags.items()), code]).encode()).hexdigest()[:12]
 
 
 def _said(function: Callable) -> str:
-    """Returns the first sentence of a docstring as it reads in a sentence, its {names} filled in from a partial."""
-    keywords = function.keywords if isinstance(function, functools.partial) else {}
-    whole = inspect.getdoc(function.func if isinstance(function, functools.partial) else function) or ""
-    said = whole.split("\n\n")[0].replace("\n", " ").removesuffix(".").format(**keywords)
-    return said[:1].lower() + said[1:] if said[1:2].islower() or said[1:2] == " " else said
-
-
-def _source(value: object, seen: set[str]) -> str:
-    """Returns the code of a function of an experiment and of those it names there, without comments or docstrings."""
-    if isinstance(value, functools.partial):
-        keywords = {name: _source(item, seen) for name, item in value.keywords.items()}
-        return f"{_source(value.func, seen)}({value.args}, {keywords})"
-    if not isinstance(value, types.FunctionType):
-        return repr(value)
-    if not value.__module__.startswith(("experiments.", "launch.", "test")) or value.__qualname__ in seen:
-        return value.__qualname__
-    seen.add(value.__qualname__)
-    named = {name: value.__globals__[name] for name in sorted(_names(value.__code__)) if name in value.__globals__}
-    parts = [_bare(inspect.getsource(value))]
-    for name, item in named.items():
-        if isinstance(item, types.FunctionType | functools.partial):
-            parts.append(_source(item, seen))
-        elif isinstance(item, str | int | float | bool | tuple):
-            parts.append(f"{name}={item!r}")
-    return "\n".join(parts)
-
-
-def _names(code: types.CodeType) -> set[str]:
-    """Returns the global names in a function and in those inside it."""
-    inner = [_names(each) for each in code.co_consts if isinstance(each, types.CodeType)]
-    return set(code.co_names).union(*inner)
-
-
-def _bare(source: str) -> str:
-    """Returns the tokens of a source that decide what it does, in a row."""
-    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
-    tokens = [token for token in tokenize.generate_tokens(io.StringIO(inspect.cleandoc(source)).readline)]
-    kept, statement_starts = [], True
-    for token in tokens:
-        if not (token.type == tokenize.STRING and statement_starts) and token.type not in layout:
-            kept.append(token.string)
-        if token.type not in (tokenize.NL, tokenize.COMMENT):
-            statement_starts = token.type in layout
-    return " ".join("".join(kept).split())
+    """Returns the first paragraph of a docstring as words in a sentence, its {names} filled in from a partial."""
+    partial = function if isinstance(function, functools.partial) else functools.partial(function)
+    said = (inspect.getdoc(partial.func) or "").split("\n\n")[0].replace("\n", " ").removesuffix(".")
+    said = said.format(**partial.keywords) if partial.keywords else said
+    return said if said[:2].isupper() else said[:1].lower() + said[1:]

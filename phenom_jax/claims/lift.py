@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -16,8 +16,6 @@ from phenom_jax.laws.intervals import Interval
 
 ENDED = ("finished", "done")
 OVER = (*ENDED, "diverged")
-ALONE = ""  # the cell of a claim that is no family
-POWER = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Finding:
     """What the units say of a claim.
 
     Attributes:
-      numbers: by cell, float[units], NaN where a unit says nothing; one cell for a claim that is no family.
+      numbers: by cell, float[units], NaN where a unit says nothing; one cell, "", for a claim that is no family.
       intervals: by cell; those of a family hold together.
       units: how many say something.
       left_out: how many do not, because they lack what is needed or are not over.
@@ -45,42 +43,49 @@ class Finding:
     reason: str = ""
 
     @property
-    def worst(self) -> str:
-        """The cell that decides: the one whose interval reaches farthest out of the zone, or least far into it."""
-        return min(self.intervals, key=lambda cell: _margin(self.claim, self.intervals[cell]))
+    def deciding(self) -> str:
+        """The cell that decides a family: of those with the least favourable verdict the one deepest in it."""
+        rule = self.claim.rule
+        return min(self.intervals, key=lambda cell: (_ORDER.index(rule.verdict(self.intervals[cell])), self._gap(cell)))
 
     @property
     def estimate(self) -> Interval:
-        """The interval of the deciding cell."""
-        return self.intervals[self.worst] if self.intervals else Interval(np.nan, np.nan, np.nan)
+        """The interval of the cell that decides."""
+        return self.intervals[self.deciding] if self.intervals else Interval(np.nan, np.nan, np.nan)
 
     def __str__(self) -> str:
         if self.reason:
             return self.reason
-        claim, cells = self.claim, len(self.intervals)
-        which = "" if cells == 1 else f"; {self.worst or 'alone'} is the one that decides of {cells}"
-        over = f"{CENTRES[claim.scale]} of {self.units} {claim.unit}s"
-        left_out = f", {self.left_out} say nothing" if self.left_out else ""
+        claim, family = self.claim, len(self.intervals) > 1
         p = "" if np.isnan(self.p) else f", p = {self.p:.2g}"
-        p += "" if np.isnan(self.p_holm) else f" ({self.p_holm:.2g} beside the page's other claims)"
+        p += "" if np.isnan(self.p_holm) else f", {self.p_holm:.2g} beside the page's other claims"
+        silent = f", {self.left_out} say nothing" if self.left_out else ""
         few = f"; fewer than {claim.least} decide nothing" if self.units < claim.least else ""
-        return f"{claim.quantity}: {self.estimate} ({over}{left_out}{p}){which}{few}"
+        which = f"; {self.deciding} decides of {len(self.intervals)} cells, by intervals that hold together"
+        over = f"{CENTRES[claim.scale][0]} of {self.units} {claim.unit}s{silent}{p}"
+        return f"{claim.quantity}: {self.estimate} ({over}){which if family else ''}{few}"
 
     @property
     def power(self) -> str:
-        """The smallest effect that so many units, scattered like these, decide."""
-        values = self.numbers[self.worst] if self.numbers else np.empty(0)
-        values, claim = values[np.isfinite(values)], self.claim
+        """The smallest effect that so many units, scattered like these, decide; nothing where none is scattered."""
+        claim, values = self.claim, self.numbers[self.deciding] if self.numbers else np.empty(0)
+        values = values[np.isfinite(values)]
         n, edge = len(values), claim.rule.nearest_edge(self.estimate.estimate)
-        if n < 2 or claim.scale == "exact":
+        if claim.scale in ("share", "rank") and n:
+            level = {"share": edge, "rank": 0.5}[claim.scale]
+            needed = next((k for k in range(n + 1) if intervals.clopper_pearson(k, n).low > level), n + 1)
+            return f"{needed} of {n} {claim.unit}s must agree to decide." if needed <= n else f"{n} cannot decide."
+        if n < 2 or claim.scale == "exact" or np.ptp(values) == 0:
             return ""
-        if claim.scale in ("share", "rank"):
-            return _count_needed(claim, n)
         values = np.log(values) if claim.scale == "log" else values
-        quantiles = stats.t.ppf([(1 + intervals.LEVEL) / 2, POWER], n - 1)
-        smallest = float(quantiles.sum() * values.std(ddof=1) / np.sqrt(n))
-        distance = f"a factor of {np.exp(smallest):.3g} from" if claim.scale == "log" else f"{smallest:.2g} from"
-        return f"{n} {claim.unit}s scattered like these decide {distance} {edge:g} in four of five studies."
+        reach = stats.t.ppf([(1 + intervals.LEVEL) / 2, 0.8], n - 1).sum() * values.std(ddof=1) / np.sqrt(n)
+        effect = f"a factor of {np.exp(reach):.3g}" if claim.scale == "log" else f"{reach:.2g}"
+        return f"{n} {claim.unit}s scattered like these decide {effect} from {edge:g} in four of five studies."
+
+    def _gap(self, cell: str) -> float:
+        """Returns how far the estimate is inside the zone, in interval widths; negative outside."""
+        rule, (middle, low, high) = self.claim.rule, self.intervals[cell]
+        return min(middle - rule.low, rule.high - middle) / max(high - low, 1e-300) if np.isfinite(middle) else -np.inf
 
 
 def decide_all(claims: Sequence[Claim], results: xr.Dataset, strict: bool = False) -> list[Finding]:
@@ -100,7 +105,8 @@ def decide(claim: Claim, results: xr.Dataset, strict: bool = False) -> Finding:
     try:
         return _decided(claim, results)
     except NotTested as lacking:
-        return Finding(claim, "not tested", reason=f"this sweep has not got {lacking}{_elsewhere(claim)}")
+        presets = " or ".join(f"--preset={preset}" if preset else "no preset" for preset in claim.presets)
+        return Finding(claim, "not tested", reason=f"this sweep has not got {lacking}; tested with {presets}")
     except Exception as error:
         if strict:
             raise
@@ -109,104 +115,78 @@ def decide(claim: Claim, results: xr.Dataset, strict: bool = False) -> Finding:
 
 def _decided(claim: Claim, results: xr.Dataset) -> Finding:
     rows, left_out = _of_units(claim, results)
-    cells = list(dict.fromkeys(cell for row in rows for cell in row))
-    numbers = {cell: np.array([row.get(cell, np.nan) for row in rows], float) for cell in cells}
-    numbers = {cell: values for cell, values in numbers.items() if not np.isnan(values).all()}
+    table = {cell: np.array([row.get(cell, np.nan) for row in rows], float) for row in rows for cell in row}
+    numbers = {cell: values for cell, values in table.items() if not np.isnan(values).all()}
     if not numbers:
-        raise NotTested(f"a {claim.unit} of which it can be told")
-    silent = sum(all(np.isnan(values[row]) for values in numbers.values()) for row in range(len(rows)))
-    units = len(rows) - silent
-    found = _intervals(claim, numbers)
-    verdicts = {claim.rule.verdict(interval) for interval in found.values()}
-    verdict: Verdict = next(each for each in ("fails", "undecided", "holds") if each in verdicts)
-    fewest = min(int(np.isfinite(values).sum() + np.isinf(values).sum()) for values in numbers.values())
-    if fewest < claim.least:
-        verdict = "undecided"
-    return Finding(claim, verdict, numbers, found, units, left_out + silent, _p(claim, numbers, found))
+        raise NotTested(f"a {claim.unit} that says anything of it")
+    counts = [int((~np.isnan(values)).sum()) for values in numbers.values()]
+    units = int((~np.isnan(np.stack(list(numbers.values())))).any(0).sum())
+    found = dict(zip(numbers, _intervals(claim, np.stack(list(numbers.values()), 1)), strict=True))
+    verdict = min((claim.rule.verdict(interval) for interval in found.values()), key=_ORDER.index)
+    verdict = "undecided" if min(counts) < claim.least else verdict
+    p = _p(claim, numbers, found) if min(counts) >= LEAST and claim.scale != "exact" else np.nan
+    return Finding(claim, verdict, numbers, found, units, left_out + len(rows) - units, p)
 
 
 def _of_units(claim: Claim, results: xr.Dataset) -> tuple[list[Mapping[str, float]], int]:
-    """Returns the numbers of every unit that has them, and how many units have not.
+    """Returns the numbers by cell of every unit that has them, and how many have not.
 
-    A unit of which a run is still to come says nothing yet.
-
-    Raises:
-      NotTested: no unit has them.
+    A unit of which a run is still to come says nothing yet. Raises NotTested where no unit has them.
     """
     status, unit = results["status"].values, results[claim.unit].values
     pending = np.isin(unit, unit[~np.isin(status, OVER)])
     chosen = np.isin(status, ENDED) & ~pending
     if claim.about is not None:
-        chosen &= np.asarray(claim.about(results).values, bool)
-    rows, lacking = [], []
+        chosen &= np.asarray(claim.about(results), bool)
+    rows, lacking = [], "runs that it is about" if not pending.any() else f"a {claim.unit} that is over"
     for value in np.unique(unit[chosen]):
         try:
             number = claim.of_one_unit(results.isel(run=np.flatnonzero(chosen & (unit == value))))
         except NotTested as error:
-            lacking.append(str(error))
+            lacking = str(error)
             continue
-        rows.append(number if isinstance(number, Mapping) else {ALONE: float(number)})
+        rows.append(number if isinstance(number, Mapping) else {"": float(number)})
     if not rows:
-        still = f"a {claim.unit} that is over" if pending.any() else "runs that it is about"
-        raise NotTested(lacking[0] if lacking else still)
+        raise NotTested(lacking)
     return rows, len(np.unique(unit)) - len(rows)
 
 
-def _intervals(claim: Claim, numbers: Mapping[str, np.ndarray]) -> dict[str, Interval]:
-    if claim.scale in ("natural", "log") and any(np.isinf(values).any() for values in numbers.values()):
+def _intervals(claim: Claim, values_nxm: np.ndarray) -> list[Interval]:
+    """Returns the interval of each cell; those of a family hold together."""
+    columns = [values_n[~np.isnan(values_n)] for values_n in values_nxm.T]
+    if claim.scale == "exact":
+        return [Interval(float(each.mean()), float(each.min()), float(each.max())) for each in columns]
+    if claim.scale in ("share", "rank"):
+        if len(columns) > 1:
+            raise ValueError(f"{claim.quantity}: a family has the natural, log or exact scale")
+        if claim.scale == "rank":
+            return [intervals.order_statistics(columns[0])]
+        if not np.isin(columns[0], (0, 1)).all():
+            raise ValueError(f"{claim.quantity}: a share needs True or False of every {claim.unit}")
+        return [intervals.clopper_pearson(int(columns[0].sum()), len(columns[0]))]
+    if np.isinf(values_nxm).any():
         raise ValueError(f"{claim.quantity}: infinite in a {claim.unit}, which needs the rank scale")
-    if len(numbers) > 1:
-        if claim.scale not in _TOGETHER:
-            raise ValueError(f"{claim.quantity}: a family is natural, log or exact, not {claim.scale}")
-        return dict(zip(numbers, _TOGETHER[claim.scale](np.stack(list(numbers.values()), 1)), strict=True))
-    return {cell: _OF_SCALE[claim.scale](values[~np.isnan(values)]) for cell, values in numbers.items()}
-
-
-def _share(values_n: np.ndarray) -> Interval:
-    if not np.isin(values_n, (0, 1)).all():
-        raise ValueError(f"a share needs True or False of every unit, not {values_n}")
-    return intervals.clopper_pearson(int(values_n.sum()), len(values_n))
-
-
-def _range(values_n: np.ndarray) -> Interval:
-    return Interval(float(np.mean(values_n)), float(np.min(values_n)), float(np.max(values_n)))
-
-
-def _logs_together(values_nxm: np.ndarray) -> list[Interval]:
-    return [Interval(*np.exp(interval)) for interval in intervals.simultaneous(np.log(values_nxm))]
-
-
-_OF_SCALE: dict[str, Callable[[np.ndarray], Interval]] = {
-    "natural": intervals.student,
-    "log": intervals.log_student,
-    "share": _share,
-    "rank": intervals.order_statistics,
-    "exact": _range,
-}
-_TOGETHER: dict[str, Callable[[np.ndarray], list[Interval]]] = {
-    "natural": intervals.simultaneous,
-    "log": _logs_together,
-    "exact": lambda values_nxm: [_range(values_n[~np.isnan(values_n)]) for values_n in values_nxm.T],
-}
+    if claim.scale == "log":
+        return [
+            Interval(*np.exp(each))
+            for each in _intervals(dataclasses.replace(claim, scale="natural"), np.log(values_nxm))
+        ]
+    return intervals.simultaneous(values_nxm) if len(columns) > 1 else [intervals.student(columns[0])]
 
 
 def _p(claim: Claim, numbers: Mapping[str, np.ndarray], found: Mapping[str, Interval]) -> float:
-    """Returns the two-sided p of the zone's edge: of a family that all cells are inside, else that any is outside."""
-    if claim.scale == "exact" or min(map(len, numbers.values())) < LEAST:
-        return np.nan
-    inside, outside = [], []
+    """Returns the two-sided p of the zone's edges: of a family that all cells are inside, else that any is outside."""
+    rule, inside, outside = claim.rule, [], []
     for cell, values in numbers.items():
-        estimate = found[cell].estimate
-        kept = values[~np.isnan(values)]
-        if claim.rule.low < estimate < claim.rule.high:
-            edges = [edge for edge in (claim.rule.low, claim.rule.high) if np.isfinite(edge)]
-            inside.append(max(_p_against(claim, kept, edge) for edge in edges))
+        estimate, kept = found[cell].estimate, values[~np.isnan(values)]
+        if rule.low < estimate < rule.high:
+            inside += [_p_at(claim, kept, edge) for edge in (rule.low, rule.high) if np.isfinite(edge)]
         else:
-            outside.append(_p_against(claim, kept, claim.rule.nearest_edge(estimate)))
+            outside.append(_p_at(claim, kept, rule.nearest_edge(estimate)))
     return min(1.0, min(outside) * len(numbers)) if outside else max(inside)
 
 
-def _p_against(claim: Claim, values_n: np.ndarray, edge: float) -> float:
+def _p_at(claim: Claim, values_n: np.ndarray, edge: float) -> float:
     if claim.scale == "share":
         return float(stats.binomtest(int(values_n.sum()), len(values_n), edge).pvalue)
     if claim.scale == "rank":
@@ -216,28 +196,4 @@ def _p_against(claim: Claim, values_n: np.ndarray, edge: float) -> float:
     return intervals.sign_flip(values_n, edge)
 
 
-def _margin(claim: Claim, interval: Interval) -> float:
-    """Returns how far inside the zone the whole interval lies, in interval widths; negative where it reaches out."""
-    logs = claim.scale == "log"
-    rule, spans = claim.rule, [claim.rule.low, claim.rule.high, *interval]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low_edge, high_edge, _, low, high = np.log(spans) if logs and min(spans) >= 0 else np.array(spans)
-    distances = [low - low_edge] * np.isfinite(rule.low) + [high_edge - high] * np.isfinite(rule.high)
-    return float(min(distances) / max(high - low, 1e-12)) if np.isfinite([low, high]).all() else -np.inf
-
-
-def _count_needed(claim: Claim, n: int) -> str:
-    """Returns how many of n units must be on one side of the edge for a verdict."""
-    if claim.scale == "share":
-        edge = claim.rule.low if np.isfinite(claim.rule.low) else claim.rule.high
-        needed = [k for k in range(n + 1) if intervals.clopper_pearson(k, n).low > edge]
-    else:
-        needed = [n + 1 - int(stats.binom.ppf((1 - intervals.LEVEL) / 2, n, 0.5))] if n >= 6 else []
-    if not needed or needed[0] > n:
-        return f"{n} {claim.unit}s cannot decide it, even if all agree."
-    return f"{needed[0]} of {n} {claim.unit}s must agree for a verdict."
-
-
-def _elsewhere(claim: Claim) -> str:
-    presets = [f"--preset={preset}" if preset else "no preset" for preset in claim.presets]
-    return f"; tested with {' or '.join(presets)}"
+_ORDER: tuple[Verdict, ...] = ("fails", "undecided", "holds")  # the verdict of a family is its worst cell's

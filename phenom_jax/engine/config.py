@@ -71,6 +71,7 @@ class Environment:
       versions: of Python and the libraries that compute.
       commit: of the checkout this package lies in, or None outside one.
       modified: whether tracked files of that checkout differ from the commit.
+      processor: of the host.
     """
 
     versions: Mapping[str, str]
@@ -79,6 +80,7 @@ class Environment:
     platform: str
     device: str
     device_count: int
+    processor: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -313,7 +315,17 @@ def environment() -> Environment:
         platform=device.platform,
         device=device.device_kind,
         device_count=jax.device_count(),
+        processor=_processor(),
     )
+
+
+def _processor() -> str:
+    """Returns the name of this machine's processor and its cores."""
+    named = ""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{named or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
 def _git(*arguments: str) -> str | None:

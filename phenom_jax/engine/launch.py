@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
+from phenom_jax.claims.lift import decide_all
 from phenom_jax.engine import processes
 from phenom_jax.engine.cluster import Cluster, run_here, submit
 from phenom_jax.engine.config import RunDirectory, Settings, make_config, share_out
@@ -31,7 +32,6 @@ from phenom_jax.engine.work import make_work
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.tables import write_runs
-from phenom_jax.results.claims import decide_all
 from phenom_jax.store.dataset import open_results
 from phenom_jax.store.united import count_statuses
 from phenom_jax.sweep.plan import describe
@@ -219,13 +219,13 @@ def _show(experiment: Experiment, command: Command, directory: RunDirectory, con
 
     report = write_report(command.out.expanduser().absolute(), experiment) if command.report else None
     if report and not command.part:
-        results, decisions = report.results, report.decisions
+        results, findings = report.results, report.findings
     else:
         results = experiment.summarise(open_results(directory.path / "results.zarr"))
-        decisions = decide_all(experiment.claims, results)
+        findings = decide_all(experiment.claims, results)
         write_runs(directory.path / "runs.csv", results)
     if command.tensorboard:
         write_tensorboard(directory.path / "tensorboard", results, command.tensorboard_runs)
-    show(results, experiment.claims, decisions, console)
+    show(results, findings, console)
     if report:
         print(f"report: {report.path}")

@@ -11,19 +11,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from phenom_jax.claims.lift import Finding
 from phenom_jax.engine.devices import Devices
 from phenom_jax.engine.forecast import ATTAINED, Forecast, totals
 from phenom_jax.engine.layout import Lanes
 from phenom_jax.hparams import Value
 from phenom_jax.report.tables import cells
-from phenom_jax.results.claims import Claim, Decision
 from phenom_jax.sweep.plan import Plan
 
 MOST_ROWS = 40
 UNFINISHED = ("waiting", "running", "diverged", "failed")
 GAP = 2  # spaces between columns
-INDENT = 11  # of a claim's statistic, under its statement
-STYLES = {"holds": "green", "fails": "red", "undecided": "yellow"}
+INDENT = 12  # of a claim's statistic, under its statement
+STYLES = {"holds": "green", "fails": "red", "undecided": "yellow", "not tested": "dim", "error": "bold red"}
 
 
 def show_plan(plan: Plan, lanes: Sequence[Lanes], devices: Devices, console: Console) -> None:
@@ -68,19 +68,18 @@ def show_forecast(found: Sequence[Forecast], name: str, count: int, console: Con
     )
 
 
-def show(results: xr.Dataset, claims: Sequence[Claim], decisions: Mapping[str, Decision], console: Console) -> None:
+def show(results: xr.Dataset, findings: Sequence[Finding], console: Console) -> None:
     """Prints one row per cell of the swept axes without seeds, and a line per claim.
 
     Args:
       results: dimensions (run, step), with what the experiment's `summarise` adds.
-      decisions: on these results, by the claim's name.
+      findings: on these results.
     """
     console.print(summary_table(results, console.width))
-    for claim in claims:
-        decision = decisions[claim.name]
-        verdict = Text.assemble((f"{decision.verdict:>9}", STYLES[decision.verdict]), "  ", claim.statement)
+    for finding in findings:
+        verdict = Text.assemble((f"{finding.verdict:>10}", STYLES[finding.verdict]), "  ", finding.claim.statement)
         console.print(verdict)
-        for line in textwrap.wrap(decision.statistic, console.width - INDENT):
+        for line in textwrap.wrap(str(finding), console.width - INDENT):
             console.print(Text(" " * INDENT + line, "dim"))
 
 

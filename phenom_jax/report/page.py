@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from string import Template
 from typing import NamedTuple
 
+from phenom_jax.report.confirmed import Row
 from phenom_jax.store.layout import JSON
 
 
@@ -48,12 +49,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], name: str = "")
     )
 
 
-def claim(verdict: str, statement: str, statistic: str, rule: str, source: str) -> str:
-    """Returns a row: the verdict, the statement, its statistic, the rule and the source."""
+def claim(row: Row) -> str:
+    """Returns the item of a claim: verdict, statement, what the units say, rule, power and source."""
+    link = f'<a href="{text(row["link"])}">{text(row["source"])}</a>' if row["link"] else text(row["source"])
+    published = f" Published: {text(row['published'])}." if row["published"] else ""
+    rule = text(" ".join(filter(None, (row["rule"], row["power"]))))
     return (
-        f'<li><span class="verdict {verdict}">{verdict}</span><div><p class="statement">{text(statement)}</p>'
-        f'<p class="statistic">{text(sentence(statistic))}</p>'
-        f'<p class="source">{text(" ".join(filter(None, (rule, f"[{source}]"))))}</p></div></li>'
+        f'<li><span class="verdict {row["verdict"].replace(" ", "-")}">{row["verdict"]}</span>'
+        f'<div><p class="statement">{text(row["statement"])}</p><p class="statistic">{text(sentence(row["said"]))}</p>'
+        f'<p class="source">{rule} {link}.{published}</p></div></li>'
     )
 
 
@@ -149,6 +153,7 @@ ul.claims p { margin: 0; }
 .verdict { align-self: start; text-align: center; border-radius: 99px; padding: 1px 10px; font-size: 14px;
   font-weight: 650; border: 1.5px solid currentColor; }
 .holds { color: var(--holds); } .fails { color: var(--fails); } .undecided { color: var(--undecided); }
+.not-tested { color: var(--soft); } .error { color: var(--fails); }
 ul.claims .statistic { margin: 2px 0 4px; font-variant-numeric: tabular-nums; }
 .source, figcaption, small, .hint { color: var(--soft); font-size: 14px; }
 figure { margin: 0 0 34px; }

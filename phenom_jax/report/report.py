@@ -13,13 +13,17 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from phenom_jax.claims.lift import Finding, decide_all
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.report import page
-from phenom_jax.report.figures import Figure, rendered
+from phenom_jax.report.confirmed import Row, origin, row
+from phenom_jax.report.draw import draw
+from phenom_jax.report.figures import rendered
+from phenom_jax.report.marks import Figure
 from phenom_jax.report.page import Section
 from phenom_jax.report.tables import OVER, Cell, cells, write_runs
-from phenom_jax.results.claims import Decision, decide_all, write_claims
+from phenom_jax.report.verdicts import VerdictRow, verdicts
 from phenom_jax.store.atomic import write_whole
 from phenom_jax.store.axes import hyperparameters, show, swept_axes, words
 from phenom_jax.store.layout import JSON, STATUSES
@@ -33,7 +37,7 @@ class Report(NamedTuple):
 
     path: Path
     results: xr.Dataset
-    decisions: dict[str, Decision]
+    findings: list[Finding]
 
 
 class _Drawn(NamedTuple):
@@ -60,14 +64,16 @@ def write_report(directory: str | os.PathLike[str], experiment: Experiment) -> R
     except FileNotFoundError:
         raise InvalidValue(f"directory: {directory} holds no results.zarr yet") from None
     results = experiment.summarise(stored)
-    decisions = decide_all(experiment.claims, results)
-    drawn = [_draw(figure, results) for figure in experiment.figures]
+    findings = decide_all(experiment.claims, results)
+    rows = [row(finding, origin(experiment, config)) for finding in findings]
+    figures = [*experiment.figures, _verdict_figure(findings)]
+    drawn = [_draw(figure, results) for figure in figures]
     write_runs(directory / "runs.csv", results)
-    write_claims(directory / "claims.json", experiment.claims, decisions)
-    _write_figures(directory / "figures", experiment.figures, drawn)
+    write_whole(directory / "claims.json", json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    _write_figures(directory / "figures", figures, drawn)
     path = directory / "report.html"
-    write_whole(path, _page(experiment, results, decisions, drawn, config))
-    return Report(path, results, decisions)
+    write_whole(path, _page(experiment, results, rows, drawn, config))
+    return Report(path, results, findings)
 
 
 def read_config_json(directory: Path) -> dict[str, JSON]:
@@ -91,7 +97,7 @@ def read_config_json(directory: Path) -> dict[str, JSON]:
 
 def _draw(figure: Figure, results: xr.Dataset) -> _Drawn | None:
     try:
-        drawing = figure.draw(results)
+        drawing = draw(figure, results)
         return None if drawing is None else _Drawn(figure, rendered(drawing, figure.format), drawing.get_figwidth())
     except Exception as error:  # one figure's error must not cost the others
         return _Drawn(figure, b"", problem=f"{type(error).__name__}: {error}")
@@ -111,14 +117,14 @@ def _write_figures(folder: Path, figures: Sequence[Figure], drawn: Sequence[_Dra
 def _page(
     experiment: Experiment,
     results: xr.Dataset,
-    decisions: Mapping[str, Decision],
+    rows: Sequence[Row],
     drawn: Sequence[_Drawn | None],
     config: Mapping[str, JSON],
 ) -> str:
     sections = [
         Section("runs", "Runs", _runs(results)),
-        Section("claims", "Claims", _claims(experiment, decisions)),
-        Section("figures", "Figures", "\n".join(_figure(item) for item in drawn if item is not None)),
+        Section("claims", "Claims", _claims(rows, drawn[-1])),
+        Section("figures", "Figures", "\n".join(_figure(item) for item in drawn[:-1] if item is not None)),
         Section("cells", "Cells of the sweep", _cells(results)),
         Section("plan", "Plan", page.listing(config.get("plan") or {})),
         Section("environment", "Environment", _environment(config)),
@@ -165,13 +171,39 @@ def _lost(results: xr.Dataset) -> str:
     return f"<details><summary>{len(lost)} runs diverged or failed</summary>{table}</details>"
 
 
-def _claims(experiment: Experiment, decisions: Mapping[str, Decision]) -> str:
-    rows = [
-        page.claim(decision.verdict, claim.statement, decision.statistic, claim.rule, claim.source)
-        for claim in experiment.claims
-        for decision in [decisions[claim.name]]
-    ]
-    return f'<ul class="claims">{"".join(rows)}</ul>' if rows else ""
+def _verdict_figure(findings: Sequence[Finding]) -> Figure:
+    """Returns the figure of all claims of a page: zone, units, estimate and interval of each."""
+    return Figure(
+        "claims",
+        "What the units say",
+        "Each claim's number with its 95 % interval over the zone of its rule (shaded), a dot for each unit; of a "
+        "family a bar for each cell. An interval inside the zone holds, one outside fails.",
+        lambda _: verdicts([_strip(finding) for finding in findings if finding.intervals]),
+    )
+
+
+def _strip(finding: Finding) -> VerdictRow:
+    cells = list(finding.intervals)
+    estimate, low, high = np.array(list(finding.intervals.values())).T
+    return VerdictRow(
+        statement=finding.claim.statement,
+        verdict=finding.verdict,
+        estimate=estimate,
+        low=low,
+        high=high,
+        zone=(finding.claim.rule.low, finding.claim.rule.high),
+        points=np.stack(list(finding.numbers.values())),
+        log=finding.claim.scale == "log",
+        words=finding.claim.quantity,
+        labels=cells if len(cells) > 1 else [],
+    )
+
+
+def _claims(rows: Sequence[Row], verdicts: _Drawn | None) -> str:
+    if not rows:
+        return ""
+    items = "".join(page.claim(each) for each in rows)
+    return f'<ul class="claims">{items}</ul>' + (_figure(verdicts) if verdicts else "")
 
 
 def _figure(item: _Drawn) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
@@ -10,13 +11,15 @@ import numpy as np
 from phenom_jax.claims.claim import Claim
 from phenom_jax.claims.lift import Finding
 from phenom_jax.claims.rules import Verdict
+from phenom_jax.experiment import Experiment
+from phenom_jax.store.layout import JSON
 
 ORDER: tuple[Verdict, ...] = ("fails", "undecided", "holds", "not tested", "error")  # the most interesting first
 SCOREBOARD = 12  # rows of the README's
 
 
 class Row(TypedDict):
-    """One claim decided on one sweep, as in claims.json and docs/results.json; numbers are null where there are none."""
+    """A claim decided on a sweep, as in claims.json and docs/results.json; numbers are null where there are none."""
 
     experiment: str
     preset: str
@@ -51,6 +54,23 @@ class Origin(NamedTuple):
     commit: str
     date: str
     machine: str
+
+
+def origin(experiment: Experiment, config: Mapping[str, JSON]) -> Origin:
+    """Returns the Origin of a sweep from the config of its run directory."""
+    command, environment = str(config.get("command", "")), config.get("environment")
+    recorded = environment if isinstance(environment, Mapping) else {}
+    named = re.search(r"--?preset[= ]'?([^\s']+)", command)
+    preset = named[1] if named and named[1] in experiment.presets else ""
+    return Origin(
+        experiment=experiment.name,
+        preset=preset,
+        flags=experiment.presets[preset].flags if preset in experiment.presets else {},
+        command=command,
+        commit=str(recorded.get("commit") or "") + ("+" if recorded.get("modified") else ""),
+        date=str(config.get("started", ""))[:10],
+        machine=f"{recorded.get('device_count', '')} x {recorded.get('device', '')}: {recorded.get('processor', '')}",
+    )
 
 
 def row(finding: Finding, origin: Origin) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ def draw_points(mark: marks.Points, results: xr.Dataset) -> matplotlib.figure.Fi
     x = _abscissa(final, mark.x)
     if x is None or mark.y not in final:
         return None
-    colour, panel = resolve(results, [name for name in _names(mark.colour) if name != x], mark.panel)
+    _, colour, panel = resolve(results, x, mark.colour, mark.panel)
     others = [name for names in swept_axes(final).values() for name in names if name not in (mark.at or {})]
     held, notes = hold(final, others, mark.at or {})
     over = np.isin(held["status"].values, ("finished", "done"))
@@ -38,25 +39,12 @@ def draw_points(mark: marks.Points, results: xr.Dataset) -> matplotlib.figure.Fi
     palette = dict(zip(colour_values, colours(len(colour_values)), strict=True))
     with style():
         figure, axes = panels(len(panel_values), *((6.5, 4.4) if len(panel_values) == 1 else ()))
-        keys = []
-        for axis, panel_value in zip(axes, panel_values, strict=True):
-            said = []
-            for value in colour_values:
-                runs = where(where(held, panel, panel_value), colour, value)
-                dots_x, dots_y = runs[x].values.astype(float), runs[mark.y].values.astype(float)
-                look = {"color": palette[value], "markersize": 5, "alpha": 0.7, "markeredgewidth": 0}
-                axis.plot(dots_x, dots_y, "o", **look)
-                exponent = _draw_fit(axis, dots_x, dots_y, palette[value]) if mark.fit else np.nan
-                told = f"exponent {exponent:.3g}".replace("-", "−") if np.isfinite(exponent) else ""
-                said.append((told, palette[value]))
-                name = f"{words(str(colour))} {show(value)}" if value is not None else "runs"
-                if axis is axes[0]:
-                    keys.append(
-                        Key(", ".join(filter(None, (name, told if len(axes) == 1 else ""))), palette[value], "o")
-                    )
-            for row, (told, shade) in enumerate(said if len(axes) > 1 else ()):
-                place = (0.03, 0.97 - 0.08 * row)
-                axis.text(*place, told, transform=axis.transAxes, color=shade, va="top", fontsize=10)
+        told: dict[int, list[str]] = {}
+        for number, (axis, panel_value) in enumerate(zip(axes, panel_values, strict=True)):
+            inside = where(held, panel, panel_value)
+            told[number] = [
+                _draw(axis, where(inside, colour, value), x, mark, shade) for value, shade in palette.items()
+            ]
             axis.set_title(title(panel, panel_value))
         for axis in axes:  # they share limits, which what is drawn last may still move
             scale_axis(axis, mark.x_scale, "x")
@@ -64,8 +52,13 @@ def draw_points(mark: marks.Points, results: xr.Dataset) -> matplotlib.figure.Fi
         if mark.diagonal:
             _draw_diagonal(axes)
         label_axes(axes, mark.y_scale, mark.x_scale.label)
+        keys = _keys(colour, palette, told[0] if len(axes) == 1 else [""] * len(palette))
         keys += [Key("equal", DARK, ":", 1.0)] if mark.diagonal else []
         legend(figure, keys if colour or mark.fit or mark.diagonal else [])
+        for axis, of_panel in zip(axes, told.values() if len(axes) > 1 else []):
+            for row, (said, shade) in enumerate(zip(of_panel, palette.values(), strict=True)):
+                place = (0.03, 0.97 - 0.08 * row)
+                axis.text(*place, said, transform=axis.transAxes, color=shade, va="top", fontsize=10)
         vary = [words(name) for name in swept_axes(held) if name not in (x, colour, panel)]
         dots = f"a dot for each of {held.sizes['run']} runs" + (f" ({', '.join(vary)} vary)" if vary else "")
         fitted = "lines: power laws by least squares in logarithms" if mark.fit else ""
@@ -74,13 +67,10 @@ def draw_points(mark: marks.Points, results: xr.Dataset) -> matplotlib.figure.Fi
     return figure
 
 
-def _names(role: marks.Axes) -> list[str]:
-    return [role] if isinstance(role, str) else list(role or [])
-
-
 def _abscissa(final: xr.Dataset, role: marks.Axes) -> str | None:
     """Returns the first hyperparameter or variable that has two different numbers."""
-    known = [name for name in _names(role) if name in final.variables]
+    names = [role] if isinstance(role, str) else role or []
+    known = [name for name in names if name in final.variables]
     values = {name: final[name].values.astype(float) for name in known}
     return next((name for name, of in values.items() if len(np.unique(of[np.isfinite(of)])) > 1), None)
 
@@ -89,16 +79,23 @@ def _shown(values: np.ndarray, scale: marks.Scale) -> np.ndarray:
     return np.isfinite(values) & ((values > 0) | (scale.log is not True))
 
 
-def _draw_fit(axis: matplotlib.axes.Axes, x: np.ndarray, y: np.ndarray, colour: str) -> float:
-    """Draws the least-squares line in logarithms and returns its exponent; NaN of fewer than two different x."""
-    positive = (x > 0) & (y > 0)
-    x, y = x[positive], y[positive]
-    law = power_law.line(x, y)
-    if np.isnan(law.exponent):
-        return np.nan
-    fine = np.geomspace(x.min(), x.max(), 100)
+def _draw(axis: matplotlib.axes.Axes, runs: xr.Dataset, x: str, mark: marks.Points, colour: str) -> str:
+    """Draws the dots of one colour and the line through them; returns its exponent in words."""
+    dots_x, dots_y = runs[x].values.astype(float), runs[mark.y].values.astype(float)
+    axis.plot(dots_x, dots_y, "o", color=colour, markersize=5, alpha=0.7, markeredgewidth=0)
+    positive = (dots_x > 0) & (dots_y > 0)
+    law = power_law.line(dots_x[positive], dots_y[positive])
+    if mark.fit is None or np.isnan(law.exponent):
+        return ""
+    fine = np.geomspace(dots_x[positive].min(), dots_x[positive].max(), 100)
     axis.plot(fine, law.prefactor * fine**law.exponent, "-", color=colour, linewidth=1.5)
-    return law.exponent
+    return f"exponent {law.exponent:.3g}".replace("-", "−")
+
+
+def _keys(colour: str | None, palette: Mapping, told: Sequence[str]) -> list[Key]:
+    names = [f"{words(colour)} {show(value)}" if colour else "runs" for value in palette]
+    said = [", ".join(filter(None, pair)) for pair in zip(names, told, strict=True)]
+    return [Key(text, shade, "o") for text, shade in zip(said, palette.values(), strict=True)]
 
 
 def _draw_diagonal(axes: list) -> None:

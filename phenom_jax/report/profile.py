@@ -98,7 +98,8 @@ def interval(values: np.ndarray, centre: Centre) -> tuple[float, float, float]:
     if not len(values):
         return np.nan, np.nan, np.nan
     if centre == "mean" and (len(values) == 1 or not np.isfinite(values).all()):
-        return (float(values.mean()),) * 3
+        mean = float(values.mean())
+        return mean, mean, mean
     if centre == "mean":
         middle, low, high = intervals.student(values)
         return low, middle, high

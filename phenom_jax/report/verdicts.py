@@ -69,7 +69,8 @@ def verdicts(rows: Sequence[VerdictRow]) -> matplotlib.figure.Figure | None:
         return None
     height = sum(strip.height for strip in strips) + 0.1
     with style():
-        figure = matplotlib.figure.Figure(figsize=(_WIDE, height), layout="none")
+        figure = matplotlib.figure.Figure(figsize=(_WIDE, height))
+        figure.set_layout_engine("none")
         top = height - 0.1
         for strip in strips:
             strip.draw(figure, top)

@@ -166,7 +166,7 @@ def _dot(axis: matplotlib.axes.Axes, steps: np.ndarray, middle: np.ndarray, colo
     place = int(np.nanargmin(middle))
     axis.plot(steps[place], middle[place], "o", color=colour, markersize=7, markeredgecolor="white", zorder=4)
     axis.annotate(
-        f"{steps[place]}",
+        show(steps[place].item()),
         (steps[place], middle[place]),
         (0, -6 - 12 * order),
         textcoords="offset points",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -36,6 +37,7 @@ _STYLE: dict[RcKeyType, object] = {
 
 DARK, GREY, PALE = "#222222", "#444444", "#888888"  # theory; a legend's lines of every colour; thresholds
 DASHES = (0, (4, 2))  # theory
+_PER_INCH = 13.5  # letters of a note
 _AUTO = 20  # the span from which on an axis is logarithmic, where it may choose
 
 
@@ -177,7 +179,8 @@ def note(figure: matplotlib.figure.Figure, texts: Sequence[str]) -> None:
     """Says below the figure what it does not show."""
     said = "; ".join(text for text in dict.fromkeys(texts) if text)
     if said:
-        figure.supxlabel(said[0].upper() + said[1:], fontsize=9.5, color="#555555")
+        said = textwrap.fill(said[0].upper() + said[1:], int(_PER_INCH * figure.get_figwidth()))
+        figure.supxlabel(said, fontsize=9.5, color="#555555")
 
 
 def thin(values: Sequence, most: int, name: str) -> tuple[list, str]:

@@ -132,7 +132,7 @@ def _drawn(
 ) -> matplotlib.figure.Figure:
     from matplotlib.colors import LogNorm
     from matplotlib.patches import Rectangle
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     medians = np.array([[np.median(steps) if len(steps) else np.nan for steps in line] for line in cells])
     reached = medians[np.isfinite(medians)]
@@ -162,8 +162,10 @@ def _drawn(
     axis.set_ylabel(words(up) if up else "")
     if norm is not None:
         plain = FuncFormatter(lambda value, _: f"{value:,.0f}")
-        between = plain if high < _CROWDED * low else NullFormatter()
-        figure.colorbar(image, ax=axis, label=label, format=plain).ax.yaxis.set_minor_formatter(between)
+        side = figure.colorbar(image, ax=axis, label=label, format=plain).ax.yaxis
+        side.set_minor_formatter(plain if high < _CROWDED * low else NullFormatter())
+        if 5 * low < high < _CROWDED * low:
+            side.set_minor_locator(LogLocator(subs=(2, 5)))
     return figure
 
 

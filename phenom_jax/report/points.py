@@ -46,19 +46,20 @@ def draw_points(mark: marks.Points, results: xr.Dataset) -> matplotlib.figure.Fi
                 _draw(axis, where(inside, colour, value), x, mark, shade) for value, shade in palette.items()
             ]
             axis.set_title(title(panel, panel_value))
+        if mark.diagonal:
+            _draw_diagonal(axes, np.concatenate([held[x].values, held[mark.y].values]).astype(float))
         for axis in axes:  # they share limits, which what is drawn last may still move
             scale_axis(axis, mark.x_scale, "x")
             scale_axis(axis, mark.y_scale)
-        if mark.diagonal:
-            _draw_diagonal(axes)
         label_axes(axes, mark.y_scale, mark.x_scale.label)
         keys = _keys(colour, palette, told[0] if len(axes) == 1 else [""] * len(palette))
         keys += [Key("equal", DARK, ":", 1.0)] if mark.diagonal else []
-        legend(figure, keys if colour or mark.fit or mark.diagonal else [])
+        legend(figure, keys if colour or mark.diagonal or (mark.fit and len(axes) == 1) else [])
         for axis, of_panel in zip(axes, told.values() if len(axes) > 1 else []):
+            falls = any("−" in said for said in of_panel)  # the corner that a line leaves free
             for row, (said, shade) in enumerate(zip(of_panel, palette.values(), strict=True)):
-                place = (0.03, 0.97 - 0.08 * row)
-                axis.text(*place, said, transform=axis.transAxes, color=shade, va="top", fontsize=10)
+                place = (0.03, 0.03 + 0.08 * row if falls else 0.9 - 0.08 * row)
+                axis.text(*place, said, transform=axis.transAxes, color=shade, fontsize=10)
         vary = [words(name) for name in swept_axes(held) if name not in (x, colour, panel)]
         dots = f"a dot for each of {held.sizes['run']} runs" + (f" ({', '.join(vary)} vary)" if vary else "")
         fitted = "lines: power laws by least squares in logarithms" if mark.fit else ""
@@ -98,9 +99,8 @@ def _keys(colour: str | None, palette: Mapping, told: Sequence[str]) -> list[Key
     return [Key(text, shade, "o") for text, shade in zip(said, palette.values(), strict=True)]
 
 
-def _draw_diagonal(axes: list) -> None:
-    """Draws y = x where both axes show it, without moving their limits."""
-    low = max(axes[0].get_xlim()[0], axes[0].get_ylim()[0])
-    high = min(axes[0].get_xlim()[1], axes[0].get_ylim()[1])
+def _draw_diagonal(axes: list[matplotlib.axes.Axes], numbers: np.ndarray) -> None:
+    """Draws y = x over all numbers, so that both axes show the same ones."""
+    ends = [numbers.min(), numbers.max()]
     for axis in axes:
-        axis.plot([low, high], [low, high], ":", color=DARK, linewidth=1, scalex=False, scaley=False)
+        axis.plot(ends, ends, ":", color=DARK, linewidth=1)

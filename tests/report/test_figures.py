@@ -7,12 +7,15 @@ import pytest
 from synthetic import make, with_steps
 
 from phenom_jax.laws.transition import first_crossing
-from phenom_jax.report.curves import Scale, curves, two_axes
+from phenom_jax.report.curves import draw_curves
 from phenom_jax.report.figures import rendered, thin
-from phenom_jax.report.maps import phase_diagram, spectrum
+from phenom_jax.report.maps import draw_phase_map, draw_spectrum
+from phenom_jax.report.marks import Curves, PhaseMap, Scale, Spectrum
 
 ACCURACY = {"train_accuracy": "--", "test_accuracy": "-"}
 SCALE = Scale("accuracy", limits=(0, 1))
+MAP = PhaseMap("generalisation_step", ("weight_decay",), ("train_fraction", "width"), "steps")
+SPECTRUM = Spectrum("fourier_spectrum", "share", at={"width": max, "weight_decay": max})
 
 
 def generalised(ds):
@@ -25,7 +28,7 @@ def results(tmp_path_factory):
 
 
 def note_of(figure):
-    return figure.get_supxlabel()
+    return figure.get_supxlabel().replace("\n", " ")
 
 
 def titles(figure):
@@ -33,7 +36,7 @@ def titles(figure):
 
 
 def test_curves_are_medians_over_seeds_carried_forward(results):
-    figure = curves(results, ACCURACY, SCALE, colour="width", panel="weight_decay")
+    figure = draw_curves(Curves(ACCURACY, SCALE, colour="width", panel="weight_decay"), results)
     assert titles(figure) == ["weight decay 0", "weight decay 0.3", "weight decay 1"]
     last = figure.axes[2]
     assert len(last.lines) == 4
@@ -54,7 +57,7 @@ def test_curves_are_medians_over_seeds_carried_forward(results):
 
 def test_runs_still_running_and_diverged_are_not_carried_forward(tmp_path):
     ds = make(tmp_path / "r", seed=(0,), weight_decay=(1.0,), width=(128,), statuses=lambda row, status: "running")
-    figure = curves(ds, ACCURACY, SCALE)
+    figure = draw_curves(Curves(ACCURACY, SCALE), ds)
     assert figure.axes[0].lines[0].get_xdata().max() == ds.last_step.item() < 10_000
     assert note_of(figure) == "Single runs"
 
@@ -67,20 +70,20 @@ def test_many_values_and_axes_degrade_and_say_so(tmp_path):
         width=(32, 64, 128),
         learning_rate=(1e-3, 3e-3, 1e-2),
     )
-    figure = curves(ds, ACCURACY, SCALE, colour="width", panel="weight_decay")
+    figure = draw_curves(Curves(ACCURACY, SCALE, colour="width", panel="weight_decay"), ds)
     assert len(titles(figure)) == 6
     assert titles(figure)[0] == "weight decay 0.1" and titles(figure)[-1] == "weight decay 1"
     assert "Learning rate 0.003 of 3 values" in note_of(figure)
     assert "6 of 10 values of weight decay shown" in note_of(figure)
     assert "10–90 % of 10 runs" in note_of(figure)
-    held = curves(ds, ACCURACY, SCALE, colour="width", at={"learning_rate": max, "weight_decay": min})
+    held = draw_curves(Curves(ACCURACY, SCALE, colour="width", at={"learning_rate": max, "weight_decay": min}), ds)
     assert "Weight decay 0.1 of 10 values; learning rate 0.01 of 3 values" in note_of(held)
 
 
 def test_two_axes_scale_apart(results):
-    figure = two_axes(
-        results, ACCURACY, SCALE, {"weight_norm": "-"}, Scale("norm", log=True), panel="weight_decay", at={"width": max}
-    )
+    right = {"right": {"weight_norm": "-"}, "right_y": Scale("norm", log=True)}
+    figure = draw_curves(Curves(ACCURACY, SCALE, **right, panel="weight_decay", at={"width": max}), results)
+    assert len(figure.axes[0].lines) == 2 and len(figure.axes[3].lines) == 1
     left, right = figure.axes[0], figure.axes[3]
     assert left.get_ylim() == (0, 1) and right.get_yscale() == "log"
     assert right.get_ylim() == figure.axes[5].get_ylim()
@@ -88,7 +91,7 @@ def test_two_axes_scale_apart(results):
 
 
 def test_phase_diagram_tells_medians_and_who_never_does(results):
-    figure = phase_diagram(results, "generalisation_step", ("weight_decay",), ("train_fraction", "width"), "steps")
+    figure = draw_phase_map(MAP, results)
     texts = [text.get_text() for text in figure.axes[0].texts]
     steps = results.generalisation_step.values
     expected = []
@@ -107,37 +110,34 @@ def test_phase_diagram_of_some_and_of_waiting_runs(tmp_path):
     )
     steps = np.full(8, np.nan)
     steps[[2, 4]] = 500.0  # seeds 1 and 2 at weight decay 0.3; rows alternate in weight decay
-    figure = phase_diagram(with_steps(ds, when=steps), "when", ("weight_decay",), ("width",), "steps")
+    figure = draw_phase_map(PhaseMap("when", "weight_decay", "width", "steps"), with_steps(ds, when=steps))
     assert [text.get_text() for text in figure.axes[0].texts] == ["2 of 4 do"]
-    assert phase_diagram(with_steps(ds, when=steps), "when", ("width",), (), "steps") is None
-    assert phase_diagram(ds, "absent", ("weight_decay",), (), "steps") is None
+    assert draw_phase_map(PhaseMap("when", "width", None, "steps"), with_steps(ds, when=steps)) is None
+    assert draw_phase_map(PhaseMap("absent", "weight_decay", None, "steps"), ds) is None
 
 
 def test_spectrum_shows_the_end_of_every_seed(results):
-    figure = spectrum(results, "fourier_spectrum", "share", at={"width": max, "weight_decay": max})
+    figure = draw_spectrum(SPECTRUM, results)
     final = figure.axes[1].collections[0].get_array().reshape(29, 4)
     chosen = results.isel(run=((results.weight_decay == 1) & (results.width == 128)).values)
     for seed in range(4):
         measured = chosen.fourier_spectrum.values[seed]
         np.testing.assert_allclose(final[:, seed], measured[np.isfinite(measured[:, 0])][-1])
-    assert spectrum(results, "absent", "share") is None
+    assert draw_spectrum(Spectrum("absent", "share"), results) is None
 
 
 def test_nothing_measured_draws_nothing(tmp_path):
     waiting = make(tmp_path / "r", statuses=lambda row, status: "waiting")
-    assert curves(waiting, ACCURACY, SCALE, colour="width", panel="weight_decay") is None
-    assert two_axes(waiting, ACCURACY, SCALE, {"weight_norm": "-"}, SCALE) is None
-    assert spectrum(waiting, "fourier_spectrum", "share") is None
-    assert phase_diagram(generalised(waiting), "generalisation_step", ("weight_decay",), ("width",), "steps") is None
-    assert curves(waiting, {"absent": "-"}, SCALE) is None
+    assert draw_curves(Curves(ACCURACY, SCALE, colour="width", panel="weight_decay"), waiting) is None
+    assert draw_curves(Curves(ACCURACY, SCALE, right={"weight_norm": "-"}), waiting) is None
+    assert draw_spectrum(SPECTRUM, waiting) is None
+    assert draw_phase_map(MAP, generalised(waiting)) is None
+    assert draw_curves(Curves({"absent": "-"}, SCALE), waiting) is None
 
 
 @pytest.mark.parametrize("format, start", [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_the_same_figure_gives_the_same_bytes(results, format, start):
-    first, second = (
-        rendered(phase_diagram(results, "generalisation_step", ("weight_decay",), ("width",), "steps"), format)
-        for _ in range(2)
-    )
+    first, second = (rendered(draw_phase_map(MAP, results), format) for _ in range(2))
     assert first.startswith(start) and re.sub(rb"<dc:date>.*?<", b"<", first) == re.sub(rb"<dc:date>.*?<", b"<", second)
 
 
@@ -148,5 +148,5 @@ def test_thin_keeps_the_extremes():
 
 
 def test_importing_the_figures_loads_no_matplotlib():
-    program = "import sys, phenom_jax.report.curves, phenom_jax.report.maps; sys.exit('matplotlib' in sys.modules)"
+    program = "import sys, phenom_jax.report.draw, phenom_jax.report.verdicts; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -1,11 +1,11 @@
 """The phase picture over a hyperparameter and training time."""
 
 import numpy as np
-import pytest
 import xarray as xr
 
 from phenom_jax.report.figures import rendered
-from phenom_jax.report.heat import Border, heat
+from phenom_jax.report.heat import draw_heat
+from phenom_jax.report.marks import Border, Heat
 
 WIDTHS, STEPS = (4, 8, 16), np.array([0, 10, 100, 1000])
 BORDER = Border("train_error", 0.1, "fitted")
@@ -28,7 +28,7 @@ def results(noise=(0.0,), seeds=3):
 
 
 def test_cells_are_medians_over_seeds_and_the_border_is_where_a_column_gets_there():
-    figure = heat(results(), "test_error", "width", "test error", border=BORDER)
+    figure = draw_heat(Heat("test_error", "width", "test error", border=BORDER), results())
     assert figure is not None
     mesh = figure.axes[0].collections[0]
     np.testing.assert_allclose(mesh.get_array(), np.tile(1 / np.log(2 + STEPS[1:]) + 0.01, (3, 1)).T)
@@ -40,7 +40,7 @@ def test_cells_are_medians_over_seeds_and_the_border_is_where_a_column_gets_ther
 
 
 def test_a_panel_per_value_shares_the_colours():
-    figure = heat(results(noise=(0.0, 0.2)), "test_error", "width", "test error", panel="label_noise")
+    figure = draw_heat(Heat("test_error", "width", "test error", panel="label_noise"), results(noise=(0.0, 0.2)))
     first, second = (axis.collections[0] for axis in figure.axes[:2])
     assert first.get_clim() == second.get_clim()
     assert [axis.get_title() for axis in figure.axes[:2]] == ["label noise 0", "label noise 0.2"]
@@ -48,15 +48,12 @@ def test_a_panel_per_value_shares_the_colours():
 
 def test_time_may_be_counted_otherwise():
     counted = results().assign(epochs=(("run", "step"), np.tile(STEPS / 10, (9, 1))))
-    figure = heat(counted, "test_error", "width", "test error", time="epochs")
+    figure = draw_heat(Heat("test_error", "width", "test error", time="epochs"), counted)
     assert figure.axes[0].get_ylim() == (1, 100) and figure.axes[0].get_ylabel() == "epochs"
 
 
-@pytest.mark.parametrize("options", [{"variable": "nothing"}, {"x": "nothing"}])
-def test_nothing_is_drawn_of_what_was_not_measured(options):
-    arguments = {"variable": "test_error", "x": "width", "label": ""} | options
-    found = results()
-    if options.get("x"):
-        found = found.isel(run=(found["width"] == 4).values)
-        arguments["x"] = "width"
-    assert heat(found, **arguments) is None
+def test_nothing_is_drawn_of_what_was_not_measured_or_does_not_vary():
+    assert draw_heat(Heat("nothing", "width", ""), results()) is None
+    assert draw_heat(Heat("test_error", "nothing", ""), results()) is None
+    one_width = results().isel(run=slice(0, 3))
+    assert draw_heat(Heat("test_error", "width", ""), one_width) is None

@@ -3,9 +3,9 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from phenom_jax.report.curves import Scale
-from phenom_jax.report.maps import final_map
-from phenom_jax.report.profile import Mark, interval, profile
+from phenom_jax.report.maps import draw_final_map
+from phenom_jax.report.marks import FinalMap, Profile, Scale, VLine
+from phenom_jax.report.profile import draw_profile, interval
 
 SCALE = Scale("risk", log=True, limits=(1e-2, 1e2))
 LINES = {"test_risk": "-", "train_risk": "--"}
@@ -40,7 +40,7 @@ def drawn(axis):
 
 def test_a_line_is_the_median_over_seeds_at_every_x():
     results = sweep(step=(0, 10))  # the last measured step is the first
-    figure = profile(results, "width", {"test_risk": "-"}, SCALE, colour="noise", panel="samples")
+    figure = draw_profile(Profile("width", {"test_risk": "-"}, SCALE, colour="noise", panel="samples"), results)
     assert [axis.get_title() for axis in figure.axes] == ["samples 40", "samples 80"]
     for axis, samples in zip(figure.axes, (40, 80), strict=True):
         for line, noise in zip(drawn(axis), (0.5, 1.0), strict=True):
@@ -56,14 +56,19 @@ def test_a_line_is_the_median_over_seeds_at_every_x():
     assert labels == ["noise 0.5", "noise 1", "test risk"]
 
 
-def test_theory_and_marks_follow_the_panel():
+@pytest.mark.parametrize(
+    "at", [VLine(lambda runs: runs.samples.values[0], "width = samples"), VLine("samples", "width = samples")]
+)
+def test_theory_and_verticals_follow_the_panel(at):
     def exact(runs, width):
         assert len(set(runs.samples.values)) == len(set(runs.noise.values)) == 1
         with np.errstate(divide="ignore"):
             return (1 + runs.noise.values[0]) / np.abs(width - runs.samples.values[0])
 
-    marks = [Mark(lambda runs: runs.samples.values[0], "width = samples"), Mark(np.nan, "nowhere")]
-    figure = profile(sweep(), "width", LINES, SCALE, panel="samples", exact=exact, exact_label="theory", marks=marks)
+    lines = [at, VLine(np.nan, "nowhere"), VLine("noise_of_all", "nowhere")]
+    mark = Profile("width", LINES, SCALE, panel="samples", exact=exact, exact_label="theory", verticals=lines)
+    several = sweep().assign_coords(noise_of_all=("run", np.arange(480)))
+    figure = draw_profile(mark, several)
     for axis, samples in zip(figure.axes, (40, 80), strict=True):
         mark, *_, theory = drawn(axis)
         assert len(drawn(axis)) == 4 and set(mark[:, 0]) == {samples}
@@ -72,17 +77,19 @@ def test_theory_and_marks_follow_the_panel():
         np.testing.assert_allclose(theory[:, 1], held)
     assert "Noise 0.5 of 2 values" in figure.get_supxlabel()
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels[-3:] == ["theory", "width = samples", "nowhere"]
+    assert labels[-4:] == ["theory", "width = samples", "nowhere", "nowhere"]
 
 
 def test_runs_that_diverged_are_left_out_and_counted():
     results = sweep(seeds=4, samples=(80,))
     results["status"][:3] = "diverged"
     results["test_risk"][:3] = 1e9
-    figure = profile(results, "width", {"test_risk": "-"}, SCALE, colour="noise")
+    figure = draw_profile(Profile("width", {"test_risk": "-"}, SCALE, colour="noise"), results)
     assert drawn(figure.axes[0])[0][:, 1].max() < 1e9
-    assert figure.get_supxlabel().endswith(
-        "Median and range, 1 to 4 runs at each width; 3 runs that diverged are left out"
+    assert (
+        figure.get_supxlabel()
+        .replace("\n", " ")
+        .endswith("Median and range, 1 to 4 runs at each width; 3 runs that diverged are left out")
     )
 
 
@@ -96,12 +103,12 @@ def test_runs_that_diverged_are_left_out_and_counted():
     ],
 )
 def test_nothing_to_draw_is_none(options):
-    results = sweep(seeds=1)
-    assert profile(**{"results": results, "lines": LINES, "scale": SCALE} | options) is None
+    options = {"results": sweep(seeds=1), "lines": LINES, "y": SCALE} | options
+    assert draw_profile(Profile(options["x"], options["lines"], options["y"]), options["results"]) is None
 
 
 def test_a_logarithmic_x_leaves_out_what_it_cannot_show():
-    figure = profile(sweep(width=(0, 10, 100)), "width", LINES, SCALE, log_x=True, centre="mean")
+    figure = draw_profile(Profile("width", LINES, SCALE, log_x=True, centre="mean"), sweep(width=(0, 10, 100)))
     assert drawn(figure.axes[0])[0][:, 0].tolist() == [10, 100]
     assert figure.axes[0].get_xscale() == "log"
 
@@ -129,11 +136,11 @@ def test_few_and_infinite_values_have_intervals_that_say_so():
 
 def test_a_final_map_holds_the_median_of_every_cell():
     results = sweep(seeds=5, samples=(80,))
-    figure = final_map(results, "test_risk", "width", ("samples", "noise"), "risk")
+    figure = draw_final_map(FinalMap("test_risk", "width", ("samples", "noise"), "risk"), results)
     shown = figure.axes[0].collections[0].get_array().reshape(2, 6)
     for (row, column), median in np.ndenumerate(shown):
         chosen = (results.noise == (0.5, 1.0)[row]) & (results.width == 10 * (column + 1))
         assert median == pytest.approx(np.median(results.test_risk.values[chosen.values, 0]))
     assert figure.axes[0].get_ylabel() == "noise" and figure.get_supxlabel() == "Median of 5 seeds"
-    assert final_map(results, "test_risk", "width", ("samples",), "risk") is None
-    assert final_map(results, "absent", "width", ("noise",), "risk") is None
+    assert draw_final_map(FinalMap("test_risk", "width", ("samples",), "risk"), results) is None
+    assert draw_final_map(FinalMap("absent", "width", ("noise",), "risk"), results) is None

@@ -17,8 +17,7 @@ LEVEL = 0.95
 FEWEST = 20  # units from which estimated shapes (bootstrap laws, correlations between cells) are good enough to be used
 EXACT_FLIPS = 13  # units up to which all sign flips are counted
 RANDOM_FLIPS = 20_000
-JOINT_DRAWS = 20_000
-JOINT_FREEDOM = 40  # degrees of freedom above which the joint level no longer depends on them
+JOINT_DRAWS = 10_000
 
 
 class Interval(NamedTuple):
@@ -250,14 +249,14 @@ def _share(successes: int, total: int, level: float, method: str) -> Interval:
 def _joint_level(values_nxm: np.ndarray, level: float, cells: int) -> float:
     """Returns the level of each cell at which all hold together, given how the varying ones are correlated.
 
-    Simulated as t statistics whose means and variances have the estimated correlation. Cells beyond those of
-    `values_nxm` are taken as independent.
+    Simulated as t statistics whose means and variances have the estimated correlation, at 20 units: the level of a cell
+    hardly depends on how many more there are. Cells beyond those of `values_nxm` are taken as independent.
     """
     correlation_mxm = _correlation(values_nxm, cells)
     eigenvalues, vectors_mxm = np.linalg.eigh(correlation_mxm)
     root_mxm = vectors_mxm * np.sqrt(np.maximum(eigenvalues, 0))
     root_mxm /= np.sqrt((root_mxm**2).sum(1, keepdims=True))
-    freedom = min(len(values_nxm) - 1, JOINT_FREEDOM)
+    freedom = FEWEST - 1
     rng = np.random.default_rng(0)
     variance = np.zeros((JOINT_DRAWS, cells))
     for _ in range(freedom):

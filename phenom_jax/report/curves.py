@@ -162,13 +162,13 @@ def _mean_band(values_NxP: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def _dot(axis: matplotlib.axes.Axes, steps: np.ndarray, middle: np.ndarray, colour: str, order: int) -> None:
-    """Marks the lowest value of a curve by a dot that says the step, the more below the later the curve is drawn."""
+    """Marks the lowest value of a curve by a dot that says the step, every other one further below so that fewer collide."""
     place = int(np.nanargmin(middle))
     axis.plot(steps[place], middle[place], "o", color=colour, markersize=7, markeredgecolor="white", zorder=4)
     axis.annotate(
         show(steps[place].item()),
         (steps[place], middle[place]),
-        (0, -6 - 12 * order),
+        (0, -6 - 12 * (order % 2)),
         textcoords="offset points",
         ha="center",
         va="top",

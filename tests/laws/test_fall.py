@@ -12,3 +12,4 @@ def test_the_fall_is_per_step_and_inside_the_bounds():
     found = steepest_fall(curves, steps, start, end)
     np.testing.assert_array_equal(found.step, [20, 40, np.nan])
     np.testing.assert_array_equal(found.after, [10, 10, np.nan])
+    np.testing.assert_array_equal(found.between, [15, 25, np.nan])

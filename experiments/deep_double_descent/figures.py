@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 
-from experiments.deep_double_descent.threshold import FITTED, threshold_of
-from phenom_jax.report.curves import Scale, curves
-from phenom_jax.report.figures import Figure, LineStyle
-from phenom_jax.report.heat import Border, heat
-from phenom_jax.report.profile import Mark, profile
-from phenom_jax.store.axes import hold
-
-if TYPE_CHECKING:
-    import matplotlib.figure
+from experiments.deep_double_descent.claims import fitting_width
+from experiments.deep_double_descent.science import FITTED
+from phenom_jax.report.marks import Border, Curves, Figure, Heat, Lines, Profile, Scale, VLine
+from phenom_jax.store.axes import groups, hold
 
 NOISIEST = {"label_noise": max, "width": max, "samples": max}
 ERROR, LOSS = Scale("error"), Scale("cross-entropy (nat)", log=True)
-ERRORS: dict[str, LineStyle] = {"train_error": "--", "test_error": "-"}
-LOSSES: dict[str, LineStyle] = {"train_loss": "--", "test_loss": "-"}
-THRESHOLD = Mark(threshold_of, "threshold")
+ERRORS: Lines = {"train_error": "--", "test_error": "-"}
+LOSSES: Lines = {"train_loss": "--", "test_loss": "-"}
 
 
-def over_width(results: xr.Dataset, lines: Mapping[str, LineStyle], scale: Scale) -> matplotlib.figure.Figure | None:
-    """Returns final values over width with the threshold, of test examples alone where train sets differ in size."""
-    several = len(np.unique(results["samples"].values)) > 1
-    shown: dict[str, LineStyle] = {name: line for name, line in lines.items() if "test" in name or not several}
-    marks = [] if several else [THRESHOLD]
-    return profile(results, "width", shown, scale, "samples", "label_noise", marks=marks, log_x=True)
+def threshold(runs: xr.Dataset) -> float:
+    """Returns the median over seeds of the width that fits the train set, NaN of train sets of several sizes."""
+    if len(np.unique(runs["samples"].values)) > 1:
+        return np.nan
+    widths = np.array([fitting_width(curve) for _, curve in groups(runs, ["seed", "label_noise"])])
+    return float(np.median(widths[np.isfinite(widths)])) if np.isfinite(widths).any() else np.nan
 
 
 def around_threshold(results: xr.Dataset) -> xr.Dataset:
@@ -39,35 +30,46 @@ def around_threshold(results: xr.Dataset) -> xr.Dataset:
     All runs where there is no threshold or there are no more than six widths.
     """
     widths = np.unique(results["width"].values)
-    held, _ = hold(results, ["width"], NOISIEST)
-    at = threshold_of(held)
-    if np.isnan(at) or len(widths) <= 6:
+    width = threshold(hold(results, ["width"], NOISIEST)[0])
+    if np.isnan(width) or len(widths) <= 6:
         return results
-    chosen = {int(widths[np.abs(np.log(widths / target)).argmin()]) for target in (at / 2, at, 2 * at, widths[-1])}
-    return results.isel(run=np.isin(results["width"].values, list(chosen)))
+    chosen = {int(widths[np.abs(np.log(widths / target)).argmin()]) for target in (width / 2, width, 2 * width)}
+    return results.isel(run=np.isin(results["width"].values, [*chosen, widths[-1]]))
+
+
+def over_width(lines: Lines, scale: Scale) -> Profile:
+    """Returns final values over width, with the threshold."""
+    verticals = (VLine(threshold, "width that fits the train set"),)
+    return Profile(
+        "width", lines, scale, colour="samples", panel="label_noise", verticals=verticals, log_x=True, centre="mean"
+    )
+
+
+def over_samples(lines: Lines, scale: Scale) -> Profile:
+    """Returns final values over the number of train examples."""
+    return Profile("samples", lines, scale, colour="width", panel="label_noise", log_x=True, centre="mean")
 
 
 FIGURES = (
     Figure(
         "error_over_width",
         "Model-wise: error",
-        "Train error (dashed) and test error (solid) at the end of training over width; the threshold is the least "
-        "width from which on train error is at most 1 %. Test error peaks near it where labels are noisy.",
-        lambda results: over_width(results, ERRORS, ERROR),
+        "Train error (dashed) and test error (solid) at the end of training over width. Where labels are noisy test "
+        "error peaks near the least width from which on train error is at most 1 % (dotted, median over seeds).",
+        over_width(ERRORS, ERROR),
     ),
     Figure(
         "loss_over_width",
         "Model-wise: loss",
         "The same of the cross-entropy, which peaks even where the error does not.",
-        lambda results: over_width(results, LOSSES, LOSS),
+        over_width(LOSSES, LOSS),
     ),
     Figure(
         "phases",
         "Test error over width and training time",
         "A vertical cut is one network through training (epoch-wise double descent), a horizontal one all networks "
         "after as many epochs (model-wise). The line: where train error is at most 1 % for the first time.",
-        lambda results: heat(
-            results,
+        Heat(
             "test_error",
             "width",
             "test error",
@@ -81,23 +83,22 @@ FIGURES = (
         "error_over_time",
         "Epoch-wise: error",
         "Train error (dashed) and test error (solid) over training for widths below, at and above the threshold.",
-        lambda results: curves(
-            around_threshold(results), ERRORS, ERROR, colour="width", panel="label_noise", at=NOISIEST
-        ),
+        Curves(ERRORS, ERROR, colour="width", panel="label_noise", at=NOISIEST),
+        of=around_threshold,
     ),
     Figure(
         "error_over_samples",
         "Sample-wise: error",
         "Train error (dashed) and test error (solid) at the end of training over the number of train examples. Near "
         "the threshold of a width more examples may hurt.",
-        lambda results: profile(
-            around_threshold(results), "samples", ERRORS, ERROR, "width", "label_noise", log_x=True
-        ),
+        over_samples(ERRORS, ERROR),
+        of=around_threshold,
     ),
     Figure(
         "loss_over_samples",
         "Sample-wise: loss",
         "The same of the cross-entropy.",
-        lambda results: profile(around_threshold(results), "samples", LOSSES, LOSS, "width", "label_noise", log_x=True),
+        over_samples(LOSSES, LOSS),
+        of=around_threshold,
     ),
 )

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.deep_double_descent import PRESETS, experiment, load
+from experiments.deep_double_descent import experiment
+from experiments.deep_double_descent.science import load
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race
 from launch.benchmark.trainer import Axes, Trainer, run_steps_per_second, sweep_work
 from phenom_jax.engine.devices import Devices
@@ -49,7 +50,7 @@ def network_sweep(devices: Devices, effort: Effort = FULL, axes: Axes | None = N
 
 def quick() -> Axes:
     """Returns the axes of the quick preset."""
-    runs = parse_sweep(experiment.hparams, dict(PRESETS[""].flags), []).runs()
+    runs = parse_sweep(experiment.hparams, dict(experiment.presets[""].flags), []).runs()
     return {name: list(dict.fromkeys(run.values[name] for run in runs)) for name in runs[0].values}
 
 

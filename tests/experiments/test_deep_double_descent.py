@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments.deep_double_descent import (
+from experiments.deep_double_descent import experiment
+from experiments.deep_double_descent.presets import PRESETS
+from experiments.deep_double_descent.science import (
     CLASSES,
-    PRESETS,
     SHAPES,
     DeepDoubleDescent,
-    experiment,
     init,
     load,
     measure,
@@ -122,7 +122,10 @@ def test_what_is_recorded_has_a_name_of_its_own():
 
 def test_summary_counts_epochs_and_finds_when_train_sets_are_fitted():
     results = xr.Dataset(
-        {"train_error": (("run", "step"), [[0.5, np.nan, 0.02, 0.01], [0.5, 0.1, 0.02, 0.02]])},
+        {
+            "train_error": (("run", "step"), [[0.5, np.nan, 0.02, 0.005], [0.5, 0.1, 0.02, 0.02]]),
+            "right_train_error": (("run", "step"), [[0.4, np.nan, 0.2, 0.1], [0.4, 0.2, 0.3, 0.1]]),
+        },
         coords={
             "step": [0, 10, 20, 40],
             "samples": ("run", [100, 45]),
@@ -134,8 +137,8 @@ def test_summary_counts_epochs_and_finds_when_train_sets_are_fitted():
         },
     )
     summary = summarise(results)
-    np.testing.assert_array_equal(summary["fit_step"], [40, np.nan])
-    np.testing.assert_array_equal(summary["fit_after"], [20, np.nan])
+    np.testing.assert_allclose(summary["fit_step"], [20 + 20 * 0.01 / 0.015, np.nan])
+    np.testing.assert_array_equal(summary["best_step"], [20, 40])  # what lies after the fit does not count
     np.testing.assert_array_equal(summary["parameters"], [41 * 16 + 17 * 16 + 17 * 10, 65 * 5 + 6 * 10])
     np.testing.assert_array_equal(summary["epochs"], [[0, 1, 2, 4], [0, 2, 4, 8]])
 

@@ -162,7 +162,7 @@ def _mean_band(values_NxP: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def _dot(axis: matplotlib.axes.Axes, steps: np.ndarray, middle: np.ndarray, colour: str, order: int) -> None:
-    """Marks the lowest value of a curve by a dot that says the step, that of every other colour a line further below."""
+    """Marks the lowest value of a curve by a dot that says the step, every other colour a line further below."""
     place = int(np.nanargmin(middle))
     axis.plot(steps[place], middle[place], "o", color=colour, markersize=7, markeredgecolor="white", zorder=4)
     axis.annotate(

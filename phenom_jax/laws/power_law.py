@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from phenom_jax.laws.bootstrap import Interval, bootstrap
-
 
 class Line(NamedTuple):
     """y = prefactor * x ** exponent."""
@@ -93,47 +91,6 @@ def _logs(x_N: np.ndarray, y_N: np.ndarray, strata_N: np.ndarray | None) -> tupl
         np.log(y_N),
         np.unique(np.zeros(len(x_N)) if strata_N is None else strata_N, return_inverse=True)[1],
     )
-
-
-class PowerLaw(NamedTuple):
-    """The fit of y = prefactor * x ** exponent, with one prefactor per stratum.
-
-    Attributes:
-      exponent: with its bootstrap interval over groups.
-      prefactors: y at x = 1, by stratum in ascending order.
-      scatter: standard deviation of log y about its line, in e-folds; NaN without points to spare.
-    """
-
-    exponent: Interval
-    prefactors: np.ndarray
-    scatter: float
-
-
-def fit_power_law(
-    x_N: np.ndarray, y_N: np.ndarray, groups_N: np.ndarray, strata_N: np.ndarray | None = None
-) -> PowerLaw:
-    """Returns the least-squares lines through (log x, log y): one slope for all, an intercept for each stratum.
-
-    Args:
-      x_N: positive, at least two different values in some stratum.
-      y_N: positive.
-      groups_N: labels of the rows that are drawn together (seeds).
-      strata_N: labels of the settings whose prefactors may differ (widths); None for one.
-    Raises:
-      ValueError: a value is not positive and finite, or no stratum has two different x.
-    """
-    if not all(np.all(np.isfinite(values) & (values > 0)) for values in (x_N, y_N)):
-        raise ValueError("a power law needs positive finite values")
-    strata_N = np.unique(np.zeros(len(x_N)) if strata_N is None else strata_N, return_inverse=True)[1]
-    log_x, log_y = np.log(x_N), np.log(y_N)
-    exponent = bootstrap(lambda rows: _slope(log_x[rows], log_y[rows], strata_N[rows]), groups_N)
-    if np.isnan(exponent.estimate):
-        raise ValueError("a power law needs at least two different x")
-    intercepts = _means(log_y - exponent.estimate * log_x, strata_N)
-    residuals = log_y - exponent.estimate * log_x - intercepts[strata_N]
-    spare = len(log_x) - len(intercepts) - 1
-    scatter = np.sqrt((residuals**2).sum() / spare) if spare > 0 else np.nan
-    return PowerLaw(exponent, np.exp(intercepts), float(scatter))
 
 
 def _slope(x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> float:

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.sparse_parity import SparseParity, make_model
 from experiments.sparse_parity import experiment as sparse_parity
+from experiments.sparse_parity.science import SparseParity, make_model
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race
 from launch.benchmark.trainer import Axes, Trainer, sweep_work
 from phenom_jax.engine.devices import Devices

@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from experiments.deep_double_descent.claims import fitting_width
-from experiments.deep_double_descent.science import FITTED
+from experiments.deep_double_descent.science import FITTED, fitting_width
 from phenom_jax.report.marks import Border, Curves, Figure, Heat, Lines, Profile, Scale, VLine
 from phenom_jax.store.axes import groups, hold
 
 NOISIEST = {"label_noise": max, "width": max, "samples": max}
-ERROR, LOSS = Scale("error"), Scale("cross-entropy (nat)", log=True)
-ERRORS: Lines = {"train_error": "--", "test_error": "-"}
-LOSSES: Lines = {"train_loss": "--", "test_loss": "-"}
+SCALES = {"error": Scale("error"), "loss": Scale("cross-entropy (nat)", log=True)}
 
 
 def threshold(runs: xr.Dataset) -> float:
@@ -37,32 +34,30 @@ def around_threshold(results: xr.Dataset) -> xr.Dataset:
     return results.isel(run=np.isin(results["width"].values, [*chosen, widths[-1]]))
 
 
-def over_width(lines: Lines, scale: Scale) -> Profile:
-    """Returns final values over width, with the threshold."""
-    verticals = (VLine(threshold, "width that fits the train set"),)
-    return Profile(
-        "width", lines, scale, colour="samples", panel="label_noise", verticals=verticals, log_x=True, centre="mean"
-    )
+def lines(word: str) -> Lines:
+    return {f"train_{word}": "--", f"test_{word}": "-"}
 
 
-def over_samples(lines: Lines, scale: Scale) -> Profile:
-    """Returns final values over the number of train examples."""
-    return Profile("samples", lines, scale, colour="width", panel="label_noise", log_x=True, centre="mean")
+def final(x: str, colour: str, word: str, *verticals: VLine) -> Profile:
+    """Returns final train and test error or loss over a hyperparameter."""
+    options = {"colour": colour, "panel": "label_noise", "log_x": True, "centre": "mean"}
+    return Profile(x, lines(word), SCALES[word], verticals=verticals, **options)
 
 
+FITS = VLine(threshold, "width that fits the train set")
 FIGURES = (
     Figure(
         "error_over_width",
         "Model-wise: error",
         "Train error (dashed) and test error (solid) at the end of training over width. Where labels are noisy test "
         "error peaks near the least width from which on train error is at most 1 % (dotted, median over seeds).",
-        over_width(ERRORS, ERROR),
+        final("width", "samples", "error", FITS),
     ),
     Figure(
         "loss_over_width",
         "Model-wise: loss",
         "The same of the cross-entropy, which peaks even where the error does not.",
-        over_width(LOSSES, LOSS),
+        final("width", "samples", "loss", FITS),
     ),
     Figure(
         "phases",
@@ -83,7 +78,7 @@ FIGURES = (
         "error_over_time",
         "Epoch-wise: error",
         "Train error (dashed) and test error (solid) over training for widths below, at and above the threshold.",
-        Curves(ERRORS, ERROR, colour="width", panel="label_noise", at=NOISIEST),
+        Curves(lines("error"), SCALES["error"], colour="width", panel="label_noise", at=NOISIEST),
         of=around_threshold,
     ),
     Figure(
@@ -91,14 +86,14 @@ FIGURES = (
         "Sample-wise: error",
         "Train error (dashed) and test error (solid) at the end of training over the number of train examples. Near "
         "the threshold of a width more examples may hurt.",
-        over_samples(ERRORS, ERROR),
+        final("samples", "width", "error"),
         of=around_threshold,
     ),
     Figure(
         "loss_over_samples",
         "Sample-wise: loss",
         "The same of the cross-entropy.",
-        over_samples(LOSSES, LOSS),
+        final("samples", "width", "loss"),
         of=around_threshold,
     ),
 )

@@ -18,6 +18,7 @@ import numpy as np
 import optax
 import xarray as xr
 
+from phenom_jax.claims import last
 from phenom_jax.experiment import Quantity
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
 from phenom_jax.laws.transition import first_crossing
@@ -296,6 +297,24 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
             for name, (dims, values, long, units) in said.items()
         }
     )
+
+
+def fitting_width(runs: xr.Dataset) -> float:
+    """Returns the width from which on train error is at most 1 %, between those trained; NaN without one.
+
+    Args:
+      runs: alike but for their width.
+    """
+    log_widths_K, errors_K = by_width(runs, "train_error")
+    worst_K = np.maximum.accumulate(errors_K[::-1])[::-1]  # of this width and of all wider ones
+    return float(np.exp(first_crossing(worst_K[None], log_widths_K, FITTED, "down").between[0]))
+
+
+def by_width(runs: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the logarithms of the widths in ascending order, and a measure's last values there."""
+    order = runs["width"].values.argsort()
+    values = last(runs, name) if "step" in runs[name].dims else runs[name].values
+    return np.log(runs["width"].values[order]), values[order]
 
 
 def _parameters(layout: dict[str, Any]) -> int:

@@ -40,7 +40,8 @@ def aligned(results: xr.Dataset) -> xr.Dataset:
 def transition(results: xr.Dataset) -> Curves:
     """Returns the curves around the fall of the loss; with the in-context score where it was measured."""
     lines: Lines = {"loss_share": "-", "score": "--", "norm_share": ":"}
-    lines |= {"context_share": "-."} if results["context_share"].notnull().any() else {}
+    if results["context_share"].notnull().any():
+        lines = {**lines, "context_share": "-."}
     clock = Clock("step, % of that of the steepest fall", 1)
     return Curves(lines, Scale("share", limits=(0, 1.05)), panel=KINDS, clock=clock, threshold=MATCHING)
 

@@ -1,11 +1,10 @@
 """The figures of a grokking sweep."""
 
-from phenom_jax.report.curves import Scale, curves, two_axes
-from phenom_jax.report.figures import Figure
-from phenom_jax.report.maps import phase_diagram, spectrum
+from phenom_jax.report.marks import Curves, Figure, PhaseMap, Profile, Scale, Spectrum
 
 ACCURACY = Scale("accuracy", limits=(-0.02, 1.02))
 LARGEST = {"width": max, "train_fraction": max}
+OTHERS = ("width", "learning_rate", "model", "activation", "train_fraction", "init_scale", "operation")
 
 FIGURES = (
     Figure(
@@ -13,8 +12,11 @@ FIGURES = (
         "Memorisation, then generalisation",
         "Train accuracy (dashed) and test accuracy (solid) over training, a panel per weight decay, a colour per "
         "width; thin lines are single runs.",
-        lambda results: curves(
-            results, {"train_accuracy": "--", "test_accuracy": "-"}, ACCURACY, colour="width", panel="weight_decay"
+        Curves(
+            {"train_accuracy": "--", "test_accuracy": "-"},
+            ACCURACY,
+            colour=OTHERS,
+            panel=("weight_decay", "gradient_filter", "operation"),
         ),
     ),
     Figure(
@@ -22,51 +24,57 @@ FIGURES = (
         "When it generalises",
         "Median number of steps until 95 % of the test pairs are right, over weight decay and width (or train "
         "fraction, or step size, where that is what varies).",
-        lambda results: phase_diagram(
-            results,
-            "generalisation_step",
-            x=("weight_decay", "gradient_filter", "operation"),
-            y=("width", "train_fraction", "learning_rate", "init_scale", "model", "activation"),
-            label="steps to generalise",
+        PhaseMap(
+            "generalisation_step", ("weight_decay", "gradient_filter", "operation"), OTHERS, "steps to generalise"
         ),
         format="svg",
     ),
     Figure(
+        "delay",
+        "The delay over weight decay",
+        "Steps from memorisation to generalisation over weight decay, positive ones, both axes logarithmic: a power law "
+        "is a straight line, 1/decay falls by a decade per decade. Runs that never generalise count as largest.",
+        Profile(
+            "weight_decay",
+            {"generalisation_delay": "-"},
+            Scale("steps from memorisation to generalisation", log=True),
+            colour=OTHERS,
+            log_x=True,
+        ),
+    ),
+    Figure(
         "weight_norm",
         "Weight norm against accuracy",
-        "The sum of squared weights (right axis, logarithmic) beside train and test accuracy.",
-        lambda results: two_axes(
-            results,
+        "The norm of all weights (right axis, logarithmic) beside train and test accuracy.",
+        Curves(
             {"train_accuracy": "--", "test_accuracy": "-"},
             ACCURACY,
-            {"weight_norm": "-"},
-            Scale("sum of squared weights", log=True),
-            panel="weight_decay",
+            right={"weight_norm": "-"},
+            right_y=Scale("norm of all weights", log=True),
+            panel=("weight_decay", "model"),
             at=LARGEST,
         ),
     ),
     Figure(
         "progress",
         "Progress hidden below the test accuracy",
-        "Restricted loss keeps of the logits only what depends on a ∘ b through the key frequencies; excluded loss "
-        "takes that part away. Restricted loss of the test pairs falls while test accuracy has not risen yet.",
-        lambda results: two_axes(
-            results,
-            {"test_loss": "--", "restricted_test_loss": "-", "excluded_loss": "-."},
+        "Restricted loss keeps of the test pairs' logits what depends on a ∘ b through the key frequencies, the control "
+        "through all of them; excluded loss takes the key frequencies away from the train pairs. A frequency is key "
+        "while it has twice an even share of the logits' variance.",
+        Curves(
+            {"test_loss": "--", "restricted_test_loss": "-", "summed_test_loss": ":", "excluded_loss": "-."},
             Scale("loss (nat)", log=True),
-            {"test_accuracy": "-"},
-            Scale("test accuracy", limits=(-0.02, 1.02)),
-            panel="weight_decay",
+            right={"test_accuracy": "-"},
+            right_y=Scale("test accuracy", limits=(-0.02, 1.02)),
+            panel=("weight_decay", "model"),
             at=LARGEST,
         ),
     ),
     Figure(
         "spectrum",
         "Fourier spectrum of the embedding",
-        "Share of the embedding's squared norm in each frequency at the largest weight decay: over training for one "
-        "run, and where every run ended.",
-        lambda results: spectrum(
-            results, "fourier_spectrum", "share of squared norm", at={**LARGEST, "weight_decay": max}
-        ),
+        "Share of the embedding's squared norm in each frequency: over training for one run, and where every run "
+        "ended.",
+        Spectrum("fourier_spectrum", "share of squared norm", at=LARGEST),
     ),
 )

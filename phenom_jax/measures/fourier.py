@@ -27,10 +27,23 @@ def spectrum(embedding_TxD: jax.Array, tokens_n: np.ndarray) -> jax.Array:
     return jnp.where(total > 0, power_F / total, 0.0)
 
 
-def key_frequencies(shares_F: jax.Array, factor: float = 0.5) -> jax.Array:
-    """Returns bool[F]: the frequencies whose share of the embedding is at least `factor` of an even share.
+def logit_spectrum(logits_PxC: jax.Array, cosets_nxn: np.ndarray) -> jax.Array:
+    """Returns each frequency's share of the variance of the logits' part that depends on a + b alone, float[n // 2].
 
-    A network that uses few frequencies has these alone; one that uses all, or none yet, has nearly all.
+    Args:
+      logits_PxC: of every row of the table.
+      cosets_nxn: row s holds the rows of the table whose group elements add up to s.
+    """
+    by_sum_nxC = logits_PxC[cosets_nxn].mean(1)
+    power_F = jnp.square(_basis(len(cosets_nxn)).T @ by_sum_nxC).sum(1).reshape(2, -1).sum(0)
+    total = power_F.sum()
+    return jnp.where(total > 0, power_F / total, 0.0)
+
+
+def key_frequencies(shares_F: jax.Array, factor: float = 2.0) -> jax.Array:
+    """Returns bool[F]: the frequencies whose share is at least `factor` times an even share.
+
+    At most F / factor are: a network that uses all frequencies alike, or none yet, has none.
     """
     return shares_F >= factor / len(shares_F)
 

@@ -1,328 +1,286 @@
-"""The claims about silent alignment, each decided on a sweep with its statistic over seeds."""
+"""The claims about silent alignment: numbers of one seed, and the zones in which they must lie."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import xarray as xr
 
-from experiments.silent_alignment.cells import (
-    FEWEST,
-    SETTING,
-    at_turning,
-    chosen,
-    decision,
-    extreme,
-    extreme_of,
-    mean,
-    seeds,
-    together,
-    whitened,
-    within,
-)
-from phenom_jax.laws.bootstrap import Interval, bootstrap
-from phenom_jax.laws.power_law import fit_power_law
-from phenom_jax.report.tables import final_values
-from phenom_jax.results.claims import Claim, Decision, Verdict
-from phenom_jax.store.axes import groups
-from phenom_jax.theory.deep_linear import half_loss_time, mode_time, most_alignment, plateau
+from experiments.silent_alignment.science import LARGE, SILENT, SMALL
+from phenom_jax.claims import Claim, Source, above, agrees, at, below, last, need, ratio, settings
+from phenom_jax.laws.power_law import local_exponents
+from phenom_jax.theory.deep_linear import half_loss_time, mode_time
 
-SILENT = 0.95  # of the largest alignment, or cosine with the final kernel: what is left to turn is little
+ATANASOV = Source("Atanasov, Bordelon, Pehlevan 2021", "https://arxiv.org/abs/2111.00034")
+SAXE = Source("Saxe, McClelland, Ganguli 2013", "https://arxiv.org/abs/1312.6120")
+DU = Source("Du, Hu, Lee 2018", "https://arxiv.org/abs/1806.00900")
+
 CLOSE = 0.05  # of a predicted time
-SMALL, LARGE = 0.1, 0.3  # init scales
+PICK = {"smallest": np.min, "largest": np.max}
 
 
-def aligns_silently(results: xr.Dataset) -> Decision:
-    """Compares the alignment when 10 % of the loss is gone with the largest possible, at the smallest init scale."""
-    return _share_of_largest(
-        extreme(whitened(results), min, at_most=SMALL), f"init scale of at most {SMALL}", above=True
-    )
+def small(results: xr.Dataset) -> xr.DataArray:
+    """Linear networks with one output on whitened inputs, from Gaussian weights with init scales of 0.1 or less."""
+    return _linear(results) & (results["spectrum"] == 0) & (results["init_scale"] <= SMALL)
 
 
-def large_is_not_silent(results: xr.Dataset) -> Decision:
-    """Compares the same at the largest init scale."""
-    return _share_of_largest(
-        extreme(whitened(results), max, at_least=LARGE), f"init scale of at least {LARGE}", above=False
-    )
+def large(results: xr.Dataset) -> xr.DataArray:
+    """Linear networks with one output on whitened inputs, from Gaussian weights with init scales of 0.3 or more."""
+    return _linear(results) & (results["spectrum"] == 0) & (results["init_scale"] >= LARGE)
 
 
-def times_part(results: xr.Dataset) -> Decision:
-    """Fits alignment time and half time of two layers as lines over the logarithm of the init scale."""
-    runs = whitened(results)
-    runs = chosen(runs, (runs["depth"] == 2) & (runs["init_scale"] <= SMALL) & runs["half_time"].notnull())
-    verdicts: list[Verdict] = []
-    said, numbers = [], {}
-    for label, group in groups(runs, SETTING):
-        scales = group["init_scale"].values
-        if len(np.unique(scales)) < FEWEST or scales.max() < 9.99 * scales.min() or seeds(group) < FEWEST:
-            continue
-        decade = np.log(10) / float(group["strength"].values[0])
-        aligning, learning = (_per_decade(group, name) for name in ("alignment_time", "half_time"))
-        same = within(aligning, -CLOSE * decade, CLOSE * decade)
-        grows = within(learning, (1 - CLOSE) * decade, (1 + CLOSE) * decade)
-        verdicts.append(together([same, grows]))
-        said.append(
-            f"{label}: per decade of the init scale, half of the loss is gone {learning} later (ln 10 / s = "
-            f"{decade:.3g}), the kernel has aligned {aligning} later; {_times(group)}"
-        )
-        numbers |= {f"half time per decade {label}": learning.estimate, f"alignment time {label}": aligning.estimate}
-    return decision(verdicts, said, numbers, "depth 2 has 3 init scales up to 0.1 over a decade")
+def steepest(results: xr.Dataset) -> xr.DataArray:
+    """Linear networks with one output, from init scales of 0.1 or less, on the steepest spectrum of the sweep."""
+    spectrum = results["spectrum"]
+    return _linear(results) & (results["init_scale"] <= SMALL) & (spectrum > 0) & (spectrum == spectrum.max())
 
 
-def deep_times_scale(results: xr.Dataset) -> Decision:
-    """Fits the half time of three layers and more as a power of the init scale."""
-    runs = whitened(results)
-    runs = chosen(runs, (runs["depth"] > 2) & (runs["init_scale"] <= SMALL) & runs["half_time"].notnull())
-    verdicts: list[Verdict] = []
-    said, numbers = [], {}
-    for _, group in groups(runs, SETTING):
-        scales, depth = group["init_scale"].values, int(group["depth"].values[0])
-        if len(np.unique(scales)) < FEWEST or scales.max() < 3 * scales.min() or seeds(group) < FEWEST:
-            continue
-        law = fit_power_law(scales, group["half_time"].values, group["seed"].values)
-        exponent = 2 - depth
-        verdicts.append(within(law.exponent, 1.1 * exponent, 0.9 * exponent))
-        factor = float(np.median(group["half_time"].values / scales**exponent))
-        said.append(f"depth {depth}: half time ∝ σ^k with k = {law.exponent}, {factor:.3g} σ^{exponent} (median)")
-        numbers |= {f"exponent depth {depth}": law.exponent.estimate, f"prefactor depth {depth}": factor}
-    return decision(verdicts, said, numbers, "depth of 3 or more has 3 init scales up to 0.1 over a factor of 3")
+def balanced(results: xr.Dataset) -> xr.DataArray:
+    """Linear networks with one output on whitened inputs, from balanced weights below a tenth of the teacher."""
+    lower = results["init_scale"] ** results["depth"] < 0.1 * results["strength"]
+    return _linear(results, "balanced") & (results["spectrum"] == 0) & lower
 
 
-def balanced_times(results: xr.Dataset) -> Decision:
-    """Compares half times from balanced weights with the exact ones of gradient flow."""
-    runs = whitened(results, start="balanced")
-    below = runs["init_scale"] ** runs["depth"] < 0.1 * runs["strength"]  # so that there is something to learn
-    runs = chosen(runs, below & runs["half_time"].notnull())
-    verdicts: list[Verdict] = []
-    said, numbers = [], {}
-    for _, group in groups(runs, (*SETTING, "init_scale")):
-        scale, strength, depth = (group[name].values[0].item() for name in ("init_scale", "strength", "depth"))
-        exact = half_loss_time(strength, scale**depth, depth)
-        ratio = float(np.max(np.abs(group["half_time"].values / exact - 1)))
-        verdicts.append("holds" if ratio <= CLOSE else "fails")
-        text = f"depth {depth}, init scale {scale:g}: {group['half_time'].values.mean():.4g} against {exact:.4g}"
-        said.append(text + (f", to leading order {plateau(scale, strength, depth):.4g}" if depth > 2 else ""))
-        numbers[f"off by depth {depth} init scale {scale:g}"] = ratio
-    return decision(verdicts, said, numbers, "run starts from balanced weights")
+def _linear(results: xr.Dataset, start: str = "gaussian") -> xr.DataArray:
+    return (results["model"] == "linear") & (results["modes"] == 1) & (results["start"] == start)
 
 
-def balance_is_kept(results: xr.Dataset) -> Decision:
-    """Compares the change of the balance with what steps of finite size allow."""
-    runs = chosen(results, (results["model"] == "linear") & results["turning_time"].notnull())
-    if not runs.sizes["run"]:
-        return Decision("undecided", "no linear network learnt")
-    if runs["loss"].dtype != np.float64:
-        return Decision("undecided", "in float32 rounding changes the balance more than steps do")
-    gone = runs["loss"].isel(step=0) - runs["loss"]
-    allowed = (runs["learning_rate"] * gone).values
-    share = np.divide(runs["balance_change"].values, allowed, out=np.full(allowed.shape, np.nan), where=allowed > 0)
-    share = np.where(gone.values > 1e-6 * runs["loss"].values[:, :1], share, np.nan)  # below, rounding is all there is
-    most = np.nanmax(share, axis=1)
-    change = float(np.nanmax(runs["balance_change"].values))
-    return Decision(
-        "holds" if most.max() <= 1.1 else "fails",
-        f"at most {most.max():.3g} times (step size x loss gone) in {len(most)} runs, {np.median(most):.2g} in the "
-        f"median run; the largest change is {change:.2g}",
-        {"largest": float(most.max()), "median": float(np.median(most)), "change": change, "runs": len(most)},
-    )
+def several_modes(results: xr.Dataset) -> xr.DataArray:
+    """Linear networks of two layers with several outputs on whitened inputs, from init scales of 0.1 or less."""
+    two_layers = (results["model"] == "linear") & (results["depth"] == 2) & (results["init_scale"] <= SMALL)
+    return two_layers & (results["spectrum"] == 0) & (results["modes"] > 1)
 
 
-def modes_follow_saxe(results: xr.Dataset) -> Decision:
-    """Compares when each mode of two layers is half learnt with Saxe's curve from what grows of it at the start."""
-    runs = chosen(results, (results["model"] == "linear") & (results["spectrum"] == 0) & (results["depth"] == 2))
-    runs = chosen(runs, (runs["modes"] > 1) & (runs["init_scale"] <= SMALL))
-    verdicts: list[Verdict] = []
-    said, numbers = [], {}
-    for label, group in groups(runs, (*SETTING, "start", "modes", "ratio", "init_scale")):
-        if seeds(group) < FEWEST:
-            continue
-        times = group["mode_times"].values[:, : int(group["modes"].values[0])]
-        strengths = group["strength"].values[0] * group["ratio"].values[0] ** np.arange(times.shape[1])
-        starts = group["growing_strengths"].isel(step=0).values
-        exact = np.array([[mode_time(s / 2, s, u, 2) for s, u in zip(strengths, run)] for run in starts])
-        off = [mean((measured / predicted) - 1) for measured, predicted in zip(times.T, exact.T)]
-        verdicts.append(together([within(change, -CLOSE, CLOSE) for change in off]))
-        ordered = int((np.diff(times, axis=1) > 0).all(1).sum())
-        listed = ", ".join(
-            f"{strength:.3g} at {measured.mean():.3g} (Saxe {predicted.mean():.3g}, off by "
-            f"{100 * change.estimate:+.1f} [{100 * change.low:.1f}, {100 * change.high:.1f}] %)"
-            for strength, measured, predicted, change in zip(strengths, times.T, exact.T, off)
-        )
-        said.append(f"{label}: strength {listed}; in order in {ordered} of {len(times)} runs")
-        numbers |= {f"off {label} mode {1 + k}": change.estimate for k, change in enumerate(off)}
-    return decision(verdicts, said, numbers, "network of two layers has several modes, whitened inputs and 3 seeds")
+def learnt(results: xr.Dataset) -> xr.DataArray:
+    """Linear networks that learn."""
+    return (results["model"] == "linear") & results["half_time"].notnull()
 
 
-def unwhitened_kernel_turns(results: xr.Dataset) -> Decision:
-    """Compares the final kernel with that at which learning began, whitened and with the steepest spectrum."""
-    return _unwhitened(results, lambda cell: final_values(cell)["kernel_similarity"].values, "cosine of the kernels")
+def relu(results: xr.Dataset) -> xr.DataArray:
+    """ReLU networks that learn, from init scales of 0.1 or less."""
+    return (results["model"] == "relu") & results["half_time"].notnull() & (results["init_scale"] <= SMALL)
 
 
-def unwhitened_outputs_turn(results: xr.Dataset) -> Decision:
-    """Compares outputs and labels when learning began, whitened and with the steepest spectrum."""
-    return _unwhitened(results, lambda cell: at_turning(cell, "label_cosine"), "cosine of outputs and labels")
+def alignment(runs: xr.Dataset, which: str) -> dict[str, float]:
+    """Kernel-target alignment when 10 % of the loss is gone ÷ L/√(L² + D - 1), at the {which} init scale per depth."""
+    return _at_scale(runs, lambda cell: cell["silent_alignment"].values, which)
 
 
-def final_kernel_predicts(results: xr.Dataset) -> Decision:
-    """Compares the test outputs of ReLU networks with kernel regression, at the smallest init scale."""
-    runs = chosen(results, (results["model"] == "relu") & results["half_time"].notnull())
-    verdicts: list[Verdict] = []
-    said, numbers = [], {}
-    for label, group in groups(runs, (*SETTING, "digits")):
-        for order, pick in enumerate((min, max)):
-            cell = final_values(extreme_of(group, "init_scale", pick))
-            if seeds(cell) < FEWEST or (order and len(np.unique(group["init_scale"].values)) < 2):
-                continue
-            final, initial = cell["kernel_error"].values, cell["initial_kernel_error"].values
-            error, other, change = mean(final), mean(initial), mean(final - initial)
-            if not order:
-                verdicts.append(together([within(error, 0.0, 0.1), within(change, -np.inf, 0.0)]))
-            scale = float(cell["init_scale"].values[0])
-            correlations = (cell[name].values.mean() for name in ("kernel_correlation", "initial_kernel_correlation"))
-            said.append(
-                f"{label}, init scale {scale:g}: off by {error} with the final kernel and {other} with the initial one "
-                "(correlations {:.4g} and {:.4g})".format(*correlations)
-            )
-            numbers |= {f"final {label} {scale:g}": error.estimate, f"initial {label} {scale:g}": other.estimate}
-    return decision(verdicts, said, numbers, "ReLU network learnt its digits with 3 seeds")
+def kernel(runs: xr.Dataset) -> dict[str, float]:
+    """Cosine between the kernel when 10 % of the loss is gone and at the end, at the smallest init scale per depth."""
+    return _at_scale(runs, lambda cell: last(cell, "kernel_similarity"))
 
 
-def _share_of_largest(cells: Iterator[tuple[str, xr.Dataset]], lacking: str, above: bool) -> Decision:
-    verdicts: list[Verdict] = []
-    said, numbers = [], {}
-    for label, cell in cells:
-        most = most_alignment(int(cell["depth"].values[0]), int(cell["inputs"].values[0]))
-        share = mean(cell["silent_alignment"].values / most)
-        verdicts.append(within(share, SILENT, np.inf) if above else within(share, -np.inf, SILENT))
-        said.append(f"{label}: {share.estimate * most:.3f} of {most:.3f}, a share of {share}")
-        numbers[label] = share.estimate
-    return decision(verdicts, said, numbers, f"run learnt from an {lacking} with 3 seeds")
+def outputs(runs: xr.Dataset) -> dict[str, float]:
+    """Cosine between the outputs when 10 % of the loss is gone and the labels, at the smallest init scale per depth."""
+    return _at_scale(runs, lambda cell: at(cell, "label_cosine", "turning"))
 
 
-def _unwhitened(results: xr.Dataset, cosine_of: Callable[[xr.Dataset], np.ndarray], named: str) -> Decision:
-    """Decides whether a cosine is above `SILENT` whitened and below it with the steepest spectrum."""
-    runs = chosen(results, (results["model"] == "linear") & (results["start"] == "gaussian") & (results["modes"] == 1))
-    runs = chosen(runs, (runs["init_scale"] <= SMALL) & (runs["half_time"].notnull()))
-    verdicts: list[Verdict] = []
-    said, numbers = [], {}
-    for label, group in groups(runs, SETTING):
-        white, steep = (extreme_of(extreme_of(group, "spectrum", pick), "init_scale", min) for pick in (min, max))
-        spectrum = float(steep["spectrum"].values[0])
-        if white["spectrum"].values[0] != 0 or spectrum == 0 or min(map(seeds, (white, steep))) < FEWEST:
-            continue
-        before, after = (mean(cosine_of(cell)) for cell in (white, steep))
-        verdicts.append(together([within(before, SILENT, np.inf), within(after, -np.inf, SILENT)]))
-        said.append(f"{label}: {named} {before} whitened, {after} at spectrum {spectrum:g}")
-        numbers |= {f"whitened {label}": before.estimate, f"unwhitened {label}": after.estimate}
-    return decision(verdicts, said, numbers, "network was trained whitened and not, from an init scale up to 0.1")
+def both(runs: xr.Dataset) -> dict[str, float]:
+    """Cosine between outputs, or kernel, when 10 % of the loss is gone and at the end, at the smallest init scale."""
+    named = {"outputs": outputs(runs), "kernel": kernel(runs)}
+    return {f"{what} {said}".strip(): value for what, cells in named.items() for said, value in cells.items()}
 
 
-def _per_decade(runs: xr.Dataset, name: str) -> Interval:
-    """Returns the slope of a time over -log10 of the init scale, with its bootstrap interval."""
-    decades, times = -np.log10(runs["init_scale"].values), runs[name].values
-
-    def slope(rows: np.ndarray) -> float:
-        return float(np.polyfit(decades[rows], times[rows], 1)[0])
-
-    return bootstrap(slope, runs["seed"].values)
+def off_final(runs: xr.Dataset) -> dict[str, float]:
+    """Distance of test outputs to regression with the final kernel ÷ their norm, at the smallest init scale."""
+    return _at_scale(runs, lambda cell: last(cell, "kernel_error"))
 
 
-def _times(runs: xr.Dataset) -> str:
-    """Returns the mean half times by init scale, in words."""
-    scales = np.unique(runs["init_scale"].values)[::-1]
-    means = [(runs["half_time"].values[runs["init_scale"].values == scale].mean(), scale) for scale in scales]
-    return "half times " + ", ".join(f"{mean:.3g} at {scale:g}" for mean, scale in means)
+def initial_to_final(runs: xr.Dataset) -> dict[str, float]:
+    """Distance to regression with the initial kernel ÷ that with the final kernel, at the smallest init scale."""
+    return _at_scale(runs, lambda cell: last(cell, "initial_kernel_error") / last(cell, "kernel_error"))
 
 
-ATANASOV = "Atanasov, Bordelon, Pehlevan 2021"
+def _at_scale(runs: xr.Dataset, of: Callable[[xr.Dataset], np.ndarray], which: str = "smallest") -> dict[str, float]:
+    """Returns the number of the runs from one init scale, setting by setting; NaN where one of them has none."""
+    found = {}
+    for said, alike in settings(runs, "init_scale"):
+        scales = alike["init_scale"].values
+        found[said] = float(of(alike.isel(run=scales == PICK[which](scales))).mean())
+    return found
+
+
+def per_decade(runs: xr.Dataset, which: str) -> dict[str, float]:
+    """The {which} time of two layers gained for each decade by which the init scale is smaller ÷ ln 10 / s."""
+    found = {}
+    for said, alike in _over_scales(runs.isel(run=(runs["depth"] == 2).values), span=10):
+        times = (alike[f"{which}_time"] * alike["strength"]).values
+        found[said] = -float(np.polyfit(np.log(alike["init_scale"].values), times, 1)[0])
+    return found
+
+
+def exponents(runs: xr.Dataset) -> dict[str, float]:
+    """Exponent of the half time of three layers and more between neighbouring init scales ÷ (2 - L)."""
+    return {
+        f"{said} about {scale:.2g}".strip(): slope / (2 - int(deep["depth"][0]))
+        for said, deep in _over_scales(runs.isel(run=(runs["depth"] > 2).values), span=3)
+        for scale, slope in zip(*local_exponents(deep["init_scale"].values, deep["half_time"].values), strict=True)
+    }
+
+
+def _over_scales(runs: xr.Dataset, span: float) -> Iterator[tuple[str, xr.Dataset]]:
+    """Yields the runs of each setting, which must have three init scales, over a span, and all learn."""
+    need(runs.sizes["run"], "such depths")
+    for said, alike in settings(runs, "init_scale"):
+        scales = alike["init_scale"].values
+        enough = len(np.unique(scales)) > 2 and scales.max() > 0.999 * span * scales.min()
+        need(enough and alike["half_time"].notnull().all(), f"three init scales up to 0.1 over a factor of {span}")
+        yield said, alike
+
+
+def of_exact(runs: xr.Dataset) -> dict[str, float]:
+    """Half time ÷ the exact one of du/dt = L u^(2 - 2/L) (s - u), per depth and init scale."""
+    found = {}
+    for said, alike in settings(runs):
+        scale, strength, depth = (alike[name].values[0].item() for name in ("init_scale", "strength", "depth"))
+        found[said] = float(alike["half_time"].mean()) / half_loss_time(strength, scale**depth, depth)
+    return found
+
+
+def of_saxe(runs: xr.Dataset) -> dict[str, float]:
+    """Time to half of a mode ÷ that on Saxe's curve from what grows of it at the start, per mode and start."""
+    found = {}
+    for said, alike in settings(runs, "init_scale"):
+        grows_NxK = alike["growing_strengths"].isel(step=0).values
+        for k in range(int(alike["modes"].min())):
+            strengths = (alike["strength"] * alike["ratio"] ** k).values
+            exact = [mode_time(s / 2, s, u, 2) for s, u in zip(strengths, grows_NxK[:, k], strict=True)]
+            found[f"{said} mode {k + 1}".strip()] = ratio(alike["mode_times"].values[:, k], np.array(exact))
+    return found
+
+
+def imbalance(runs: xr.Dataset) -> float:
+    """Change of W_l W_l' - W_{l+1}' W_{l+1} ÷ what W_l W_l' gains, s^(2/L), the largest over steps and runs."""
+    need(runs["balance_change"].dtype == np.float64, "double precision, whose rounding is less than what steps change")
+    return float((runs["balance_change"] / runs["strength"] ** (2 / runs["depth"])).max())
+
+
 CLAIMS = (
     Claim(
-        "aligns_silently",
-        "On whitened inputs, from small weights, the kernel aligns with the labels before the loss falls.",
-        f"{ATANASOV}, deep linear networks; the largest alignment is L/√(L² + D - 1)",
-        aligns_silently,
-        rule="At the smallest init scale of each depth, 0.1 or less. Holds if the alignment when 10 % of the loss is "
-        "gone is at least 95 % of the largest with its whole 95 % interval over seeds at every depth; fails if below "
-        "in one.",
+        "On whitened inputs, from small weights, the kernel has aligned with the labels before the loss falls.",
+        ATANASOV["deep linear networks"],
+        partial(alignment, which="smallest"),
+        above(SILENT),
+        about=small,
+        published="alignment L/√(L² + D - 1): 1",
+        figure="share",
+        presets=("", "large_init"),
     ),
     Claim(
-        "times_part",
-        "Of two layers, the time to align does not depend on the init scale; the time to learn grows by ln 10 / s a "
-        "decade.",
-        f"{ATANASOV}; Saxe et al. 2013",
-        times_part,
-        rule="Slopes over log σ at init scales of 0.1 or less. Holds if the 95 % bootstrap interval over seeds of the "
-        "time to lose half of the loss is within 5 % of ln 10 / s a decade, and that of the time to 90 % of the "
-        "largest alignment within 5 % of ln 10 / s of zero; fails if one lies outside.",
-    ),
-    Claim(
-        "deep_times_scale",
-        "Of three layers and more, the time to learn scales as σ^(2 - L).",
-        f"{ATANASOV}; gradient flow is homogeneous in small weights",
-        deep_times_scale,
-        rule="Init scales of 0.1 or less. Holds if the 95 % bootstrap interval over seeds of the exponent is within "
-        "10 % of 2 - L at every depth; fails if outside in one.",
-    ),
-    Claim(
-        "balanced_times",
-        "From balanced weights the time to learn is that of du/dt = L u^(2 - 2/L) (s - u), σ^(2 - L) / (s (L - 2)) to "
-        "leading order for L of 3 and more.",
-        f"Saxe et al. 2013; {ATANASOV}, whose equation has no factor L",
-        balanced_times,
-        rule="Runs that start with less than a tenth of the teacher's strength. Holds if the time to lose half of the "
-        "loss is within 5 % of the exact one in every run; fails otherwise.",
-    ),
-    Claim(
-        "balance_is_kept",
-        "Learning conserves W_l W_l' - W_{l+1}' W_{l+1}.",
-        "Arora et al. 2018; Du et al. 2018, of gradient flow",
-        balance_is_kept,
-        rule="A step of size η changes it by η² (G G' - G' G), and loses at least about η |G|² of the loss. Holds if "
-        "in every run and at every step the change is at most 1.1 η times the loss that is gone: it vanishes with η.",
-    ),
-    Claim(
-        "modes_follow_saxe",
-        "The modes of a teacher are learnt one after the other, each on Saxe's curve.",
-        "Saxe et al. 2013: u(t) = s e^{2st} / (e^{2st} - 1 + s/u0)",
-        modes_follow_saxe,
-        rule="Two layers on whitened inputs, init scales of 0.1 or less; u0 is the part of the initial weights that "
-        "grows. Holds if the mean relative difference of the times to half of the strength is within 5 % with its "
-        "whole 95 % interval over seeds, for every mode; fails if one lies outside.",
-    ),
-    Claim(
-        "unwhitened_kernel_turns",
-        "On inputs that are not whitened the kernel turns while the network learns: the alignment is not silent.",
-        f"{ATANASOV}, unwhitened data",
-        unwhitened_kernel_turns,
-        rule="Cosine between the final kernel and that at which 10 % of the loss was gone. Holds if its mean is above "
-        "0.95 whitened and below 0.95 with the steepest spectrum, both with their whole 95 % intervals; fails if one "
-        "is not.",
-    ),
-    Claim(
-        "unwhitened_outputs_turn",
-        "On inputs that are not whitened the outputs turn to the labels only while the network learns.",
-        f"{ATANASOV}, unwhitened data",
-        unwhitened_outputs_turn,
-        rule="The same of the cosine between outputs and labels when 10 % of the loss is gone, which ends at 1. "
-        "Stated after the kernels' cosine had been seen: most of a kernel is its inputs' spectrum, which does not "
-        "turn.",
-    ),
-    Claim(
-        "large_is_not_silent",
         "From large weights the loss falls before the kernel has aligned.",
         ATANASOV,
-        large_is_not_silent,
-        rule="At the largest init scale of each depth, 0.3 or more. Holds if the alignment when 10 % of the loss is "
-        "gone is below 95 % of the largest with its whole 95 % interval over seeds; fails if above.",
+        partial(alignment, which="largest"),
+        below(SILENT),
+        about=large,
+        figure="share",
+        presets=("", "large_init"),
     ),
     Claim(
-        "final_kernel_predicts",
-        "A ReLU network from small weights ends as regression with its final kernel, not with its initial one.",
-        f"{ATANASOV}, two-layer ReLU networks on whitened 0/1 digits",
-        final_kernel_predicts,
-        rule="Distance of test outputs, relative to their norm, at the smallest init scale. Holds if the mean with "
-        "the final kernel is at most 0.1 and below that with the initial kernel, both with their whole 95 % intervals "
-        "over seeds; fails if one is not. The largest init scale stands beside.",
+        "On whitened inputs, from small weights, outputs and kernel no longer turn when learning begins: they grow.",
+        ATANASOV["deep linear networks"],
+        both,
+        above(SILENT),
+        about=small,
+        figure="turning",
+        presets=("", "unwhitened"),
+    ),
+    Claim(
+        "On inputs that are not whitened the kernel turns while the network learns: the alignment is not silent.",
+        ATANASOV["unwhitened data"],
+        kernel,
+        below(SILENT),
+        about=steepest,
+        figure="turning",
+        presets=("unwhitened",),
+    ),
+    Claim(
+        "On inputs that are not whitened the outputs turn to the labels only while the network learns.",
+        ATANASOV["unwhitened data"],
+        outputs,
+        below(SILENT),
+        about=steepest,
+        figure="turning",
+        presets=("unwhitened",),
+    ),
+    Claim(
+        "Of two layers, the time to half of the loss grows by ln 10 / s for each decade of smaller init scale.",
+        SAXE["u(t) = s e^{2st} / (e^{2st} - 1 + s/u0), with u0 ∝ σ²"],
+        partial(per_decade, which="half"),
+        agrees(1, CLOSE),
+        about=small,
+        published="ln 10 / s: 1",
+        figure="times",
+    ),
+    Claim(
+        "Of two layers, the time to 90 % of the largest alignment does not depend on the init scale.",
+        ATANASOV["the early phase"],
+        partial(per_decade, which="alignment"),
+        agrees(0, CLOSE),
+        about=small,
+        published="0",
+        figure="times",
+    ),
+    Claim(
+        "Of three layers and more, the time to learn grows as σ^(2 - L), with the same exponent at every init scale.",
+        ATANASOV["gradient flow is homogeneous in small weights"],
+        exponents,
+        agrees(1, 0.1),
+        about=small,
+        published="k = 2 - L: 1",
+        figure="times",
+    ),
+    Claim(
+        "From balanced weights the time to learn is that of du/dt = L u^(2 - 2/L) (s - u).",
+        ATANASOV["whose equation has no factor L"],
+        of_exact,
+        agrees(1, CLOSE),
+        about=balanced,
+        scale="exact",
+        published="σ^(2 - L) / (s (L - 2)) to leading order for L of 3 and more: 1",
+        figure="times",
+        presets=("balanced",),
+    ),
+    Claim(
+        "The modes of a teacher are learnt one after the other, each on Saxe's curve.",
+        SAXE["u(t) = s e^{2st} / (e^{2st} - 1 + s/u0)"],
+        of_saxe,
+        agrees(1, CLOSE),
+        about=several_modes,
+        scale="log",
+        figure="modes",
+        presets=("modes",),
+    ),
+    Claim(
+        "Learning conserves W_l W_l' - W_{l+1}' W_{l+1}.",
+        DU["of gradient flow"],
+        imbalance,
+        below(0.01),
+        about=learnt,
+        scale="log",
+        figure="balance",
+        presets=("", "modes"),
+    ),
+    Claim(
+        "A ReLU network from small weights ends as regression with its final kernel.",
+        ATANASOV["two-layer ReLU networks on whitened 0/1 digits"],
+        off_final,
+        below(0.1),
+        about=relu,
+        scale="log",
+        figure="regression",
+        presets=("digits", "paper"),
+    ),
+    Claim(
+        "It does not end as regression with its initial kernel: that is at least twice as far.",
+        ATANASOV["two-layer ReLU networks on whitened 0/1 digits"],
+        initial_to_final,
+        above(2),
+        about=relu,
+        scale="log",
+        figure="regression",
+        presets=("digits", "paper"),
     ),
 )

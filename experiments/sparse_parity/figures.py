@@ -4,9 +4,11 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.report.marks import Curves, Figure, Line, PhaseMap, Points, Profile, Scale
+from phenom_jax.report.roles import varies
 
 STEPS = Scale("steps to 99 %", log=True)
 OTHERS = ("model", "loss", "width", "batch_size", "init_scale", "learning_rate", "weight_decay", "samples")
+WHEN_SOLVED = PhaseMap("solved_step", OTHERS, (*OTHERS, "degree", "inputs"), "steps to 99 % test accuracy")
 
 
 def finite_networks(results: xr.Dataset) -> xr.Dataset:
@@ -129,7 +131,7 @@ FIGURES = (
         "map",
         "When it is solved",
         "Median steps to 99 % test accuracy over two hyperparameters.",
-        PhaseMap("solved_step", OTHERS, (*OTHERS, "degree", "inputs"), "steps to 99 % test accuracy"),
+        lambda results: WHEN_SOLVED if any(varies(results, name) for name in OTHERS) else None,
         format="svg",
     ),
 )

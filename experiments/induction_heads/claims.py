@@ -90,7 +90,8 @@ def with_parts(runs: xr.Dataset) -> xr.Dataset:
     """
     names = ("prefix_matching", "copying", "previous_token")
     scores, copies, before = (runs[f"head_{name}"].transpose("run", "step", "layer", "head") for name in names)
-    final_RxLxH = scores.ffill("step").isel(step=-1).fillna(-np.inf).values
+    ends_R = np.isfinite(scores.values).any((2, 3)).cumsum(1).argmax(1)  # the last step that was measured
+    final_RxLxH = scores.fillna(-np.inf).values[np.arange(len(ends_R)), ends_R]
     layer_R, head_R = np.unravel_index(final_RxLxH.reshape(len(final_RxLxH), -1).argmax(1), final_RxLxH.shape[1:])
     before_RxPxL = np.fmax.reduce(before.values, axis=3)
     is_below_RxL = np.arange(before_RxPxL.shape[2]) < layer_R[:, None]

@@ -36,6 +36,7 @@ PREDICTORS = {"unigram": unigram, "bigram": bigram}
 HIGH, LOW = 0.8, 0.25  # of the loss of guessing among the possible answers: the plateau is left, the task is solved
 MATCHING = 0.5  # a head that attends more than this to what followed earlier occurrences
 MEMORY = 0.95  # of the running mean of gradient norms: that of one step is mostly noise
+DELAY = MEMORY / (1 - MEMORY)  # steps by which that mean comes after what it is the mean of
 
 
 @hparams
@@ -281,7 +282,7 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
 
     leave, solve: the loss is below 80 %, below 25 % of that of guessing. fall: where it falls most per step between the
     two. match: a head matches prefixes by more than 0.5, see `head_score`. peak: of the gradient norm, from where the
-    loss is below guessing to twice as many steps as to `solve`. bigram: from where on the bigram predictor is the
+    loss is below guessing to twice as many steps as to `solve`, less the delay of its running mean. bigram: from where on the bigram predictor is the
     nearer. unigram: the lowest divergence from the unigram predictor until then. Chains have the last two, other tasks
     those before. `guess` is the loss of guessing, NaN for chains.
     """
@@ -301,7 +302,7 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
         "solve": (solve.between, "loss at 25 % of guessing"),
         "fall": (steepest_fall(loss, steps, leave.after, solve.step).between, "steepest fall of the loss"),
         "match": (match.between, "prefix matching at 0.5"),
-        "peak": (_at(steps, peaks), "peak of the gradient norm"),
+        "peak": (_at(steps, peaks) - DELAY, "peak of the gradient norm"),
         "bigram": (bigram_N, "the bigram predictor is nearer for good"),
         "unigram": (_at(steps, lowest), "nearest to the unigram predictor"),
     }

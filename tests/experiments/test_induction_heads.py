@@ -29,10 +29,11 @@ def train(hp, steps):
     return jax.lax.scan(body, init(hp), jnp.arange(steps))
 
 
+@pytest.mark.usefixtures("float64")
 def test_a_head_forms_as_the_loss_falls():
-    """Seed 6 of the default is on its plateau at step 180 and has solved the task with an induction head by 420."""
+    """Seed 3 of the default, in float64, is on its plateau at step 180 and has solved the task with an induction head by 420."""
 
-    hp = InductionHeads(seed=jnp.int32(6))
+    hp = InductionHeads(seed=jnp.int32(3))
 
     @functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
     def further(state, begin):
@@ -54,6 +55,7 @@ def test_a_head_forms_as_the_loss_falls():
     assert 200 < 100 + gradient_norm[100:].argmax() < 400
 
 
+@pytest.mark.usefixtures("float64")
 def test_padding_and_lifting_do_not_change_a_run():
     quick = functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
     options = {**SMALL, "heads": 2, "smeared": True, "layers": 1, "block": "full", "positions": "learned"}
@@ -64,8 +66,8 @@ def test_padding_and_lifting_do_not_change_a_run():
 
     alone, metrics = quick(trained(0))(jnp.int32(1))
     inside, lifted = quick(jax.vmap(trained(3)))(jnp.arange(2))
-    np.testing.assert_allclose(lifted.batch_loss[1], metrics.batch_loss, rtol=1e-4)
-    np.testing.assert_allclose(lifted.gradient_norm[1], metrics.gradient_norm, rtol=1e-3)
+    np.testing.assert_allclose(lifted.batch_loss[1], metrics.batch_loss, rtol=1e-9)
+    np.testing.assert_allclose(lifted.gradient_norm[1], metrics.gradient_norm, rtol=1e-8)
     assert (lifted.batch_loss[0] != lifted.batch_loss[1]).all()
     for exact, padded in zip(jax.tree.leaves(alone.model), jax.tree.leaves(inside.model), strict=True):
         outside = np.array(padded[1])
@@ -187,7 +189,7 @@ def test_summary_says_when_what_happened():
         "solve": [solve, solve, nan],
         "fall": [25, 25, nan],
         "match": [27.5, 40, nan],
-        "peak": [30, 30, nan],
+        "peak": [30 - 19, 30 - 19, nan],
         "unigram": [20, 20, 20],
         "bigram": [40, 40, 40],
     }

@@ -50,13 +50,15 @@ def test_the_landscape_is_the_train_loss_at_what_is_kept():
     assert mean == pytest.approx(float(measured), rel=1e-5) and mean > 0.1
 
 
+@pytest.mark.usefixtures("float64")
 def test_the_largest_singular_value_is_learnt_first():
-    hp = DeepLinearStages(seed=3)
-    early, late = (np.diagonal(measured_after(hp, steps).product) for steps in (700, 6000))
+    hp = DeepLinearStages(seed=1)  # half of each is learnt at steps 140, 620, 2430
+    early, late = (np.diagonal(measured_after(hp, steps).product) for steps in (450, 6000))
     np.testing.assert_allclose(early, [3, 0, 0], atol=0.1)
     np.testing.assert_allclose(late, STRENGTHS, atol=1e-3)
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("data", ["population", "gaussian"])
 def test_padding_does_not_change_a_run(data):
     counts = {"inputs": 4, "outputs": 3, "width": 5, "samples": 6}
@@ -64,9 +66,9 @@ def test_padding_does_not_change_a_run(data):
     alone = DeepLinearStages(**options, **{name: Size(number, number) for name, number in counts.items()})
     inside = DeepLinearStages(**options, **{name: Size(number, number + 2) for name, number in counts.items()})
     expected, found = (measured_after(hp, 30) for hp in (alone, inside))
-    np.testing.assert_allclose(found.product[:3, :4], expected.product, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.product[:3, :4], expected.product, rtol=1e-9, atol=1e-12)
     assert not found.product[3:].any() and not found.product[:, 4:].any()
-    assert found.train_loss == pytest.approx(float(expected.train_loss), rel=1e-4)
+    assert found.train_loss == pytest.approx(float(expected.train_loss), rel=1e-9)
 
 
 def sweep(runs=40, starts=(1e-4, 1e-4, 1e-4), order=(0, 1, 2), **given):

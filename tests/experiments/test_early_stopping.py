@@ -49,6 +49,7 @@ def padded(**sizes):
     return {name: Size(count, count + 5) for name, count in sizes.items()}
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("schedule", ["equal", "aligned"])
 def test_on_noiseless_labels_a_run_has_the_bias_of_the_closed_form(schedule):
     hp = EarlyStopping(features=3, samples=11, noise=0.6, step_sizes=schedule)
@@ -60,10 +61,11 @@ def test_on_noiseless_labels_a_run_has_the_bias_of_the_closed_form(schedule):
     for count in range(31):
         if count in (0, 4, 30):
             exact = excess_risk([count], deviation, signal, 11, 0.0, sizes).of_scale[0]
-            np.testing.assert_allclose(measure(state, hp).scale_risk, exact, rtol=1e-4, atol=1e-7)
+            np.testing.assert_allclose(measure(state, hp).scale_risk, exact, rtol=1e-9, atol=1e-12)
         state = jax.jit(step)(state, hp, jax.random.key(0))[0]
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     "options, sizes",
     [
@@ -77,11 +79,11 @@ def test_padding_does_not_change_a_run(options, sizes):
     alone, measured = quick(alone_hp, 40)
     inside, measured_inside = quick(inside_hp, 40)
     for value, other in zip(measured, measured_inside, strict=True):
-        np.testing.assert_allclose(other, value, rtol=2e-4, atol=1e-6)
+        np.testing.assert_allclose(other, value, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(
         jax.jit(ridge_path)(inside, inside_hp).ridge_excess_risk,
         jax.jit(ridge_path)(alone, alone_hp).ridge_excess_risk,
-        rtol=2e-3,
+        rtol=2e-3,  # the conjugate gradients end at a residual of 1e-6
         atol=1e-5,
     )
     for exact, larger in zip(jax.tree.leaves(alone), jax.tree.leaves(inside), strict=True):
@@ -90,6 +92,7 @@ def test_padding_does_not_change_a_run(options, sizes):
         assert not outside.any()
 
 
+@pytest.mark.usefixtures("float64")
 def test_ridge_is_that_of_the_normal_equations():
     hp = EarlyStopping(features=4, samples=20, inputs="gaussian", noise=0.5)
     state = init(hp)
@@ -105,6 +108,7 @@ def test_ridge_is_that_of_the_normal_equations():
         assert found.ridge_validation_loss[index] == pytest.approx(np.mean(errors**2), rel=1e-3)
 
 
+@pytest.mark.usefixtures("float64")
 def test_a_network_overfits_noisy_labels():
     """Its excess risk, on fresh noiseless labels, falls and then rises while the train loss only falls."""
     hp = EarlyStopping(**NETWORK, features=5, samples=30, width=50, noise=1.0)

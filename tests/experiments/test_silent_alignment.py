@@ -44,6 +44,7 @@ def train(hp, steps):
 measured_after = quick(train)
 
 
+@pytest.mark.usefixtures("float64")
 def test_the_kernel_aligns_before_the_loss_falls_and_two_layers_keep_saxe_s_time():
     """Six whitened inputs, σ = 0.001: at half of Saxe's time to learn the kernel has aligned and no loss is gone."""
     hp = SilentAlignment(**SMALL, init_scale=1e-3)
@@ -60,6 +61,7 @@ def test_the_kernel_aligns_before_the_loss_falls_and_two_layers_keep_saxe_s_time
     assert end.balance_change < 1.1 * 0.05 * (start.loss - end.loss)
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("model", ["linear", "relu"])
 def test_padding_and_other_runs_do_not_change_a_run(model):
     if model == "relu":
@@ -75,7 +77,7 @@ def test_padding_and_other_runs_do_not_change_a_run(model):
     for name in Measures._fields:
         mine, others = np.asarray(getattr(alone, name)), np.asarray(getattr(inside, name))
         shown = others[0][: mine.size] if mine.ndim else others[0]
-        np.testing.assert_allclose(shown, mine, rtol=2e-3, atol=2e-5, err_msg=name)
+        np.testing.assert_allclose(shown, mine, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 def test_relu_networks_are_compared_with_kernel_regression():

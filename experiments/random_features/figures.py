@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from experiments.random_features.science import along, swept
+from experiments.random_features.science import along, size_that_varies
 from phenom_jax.report.marks import Figure, Profile, Scale, VLine
 
 # one run of the course's code as written, by N; bandwidth, seed and test inputs of that run are not known
 AS_WRITTEN = {10: 0.69, 50: 22.0, 80: 373.0, 100: 174.0, 2000: 1.2e5}
 LIMIT = "limit (Mei, Montanari)"
-THRESHOLD = VLine(lambda runs: float(runs["samples" if swept(runs) == "features" else "features"].values[0]), "N = n")
+
+
+def threshold(runs: xr.Dataset) -> float:
+    """Returns where N = n, on the axis of the one that varies."""
+    other = "samples" if size_that_varies(runs) == "features" else "features"
+    return float(runs[other].values[0])
 
 
 def curves_on_the_sphere(results: xr.Dataset) -> xr.Dataset | None:
@@ -63,7 +68,7 @@ FIGURES = (
             panel="activation",
             exact=along,
             exact_label=LIMIT,
-            verticals=(THRESHOLD,),
+            verticals=(VLine(threshold, "N = n"),),
             log_x=True,
         ),
         of=curves_on_the_sphere,
@@ -94,7 +99,7 @@ FIGURES = (
             Scale("train error, weight norm", log=True, limits=(1e-4, None)),
             colour="ridge",
             panel="activation",
-            verticals=(THRESHOLD,),
+            verticals=(VLine(threshold, "N = n"),),
             log_x=True,
         ),
         of=curves_on_the_sphere,
@@ -113,7 +118,7 @@ FIGURES = (
             colour="frequency",
             exact=as_printed,
             exact_label="the course's code; limit",
-            verticals=(THRESHOLD,),
+            verticals=(VLine(threshold, "N = n"),),
             log_x=True,
         ),
         of=beside_the_line,

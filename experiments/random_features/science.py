@@ -192,17 +192,18 @@ def limit(runs: xr.Dataset) -> np.ndarray:
     kinds = runs["activation"].values, runs["frequency"].values
     for kind, frequency in sorted(set(zip(*(values.tolist() for values in kinds), strict=True))):
         of_kind = (kinds[0] == kind) & (kinds[1] == frequency) & (runs["inputs"].values == "sphere")
-        sizes = (runs[name].values[of_kind] for name in ("features", "samples", "dimension", "ridge"))
+        names = ("features", "samples", "dimension", "ridge", "noise")
+        features, samples, dimension, ridge, noise = (runs[name].values[of_kind] for name in names)
         activation = RELU if kind == "relu" else fourier(frequency)
-        found[of_kind] = risk(*sizes, activation, noise=runs["noise"].values[of_kind])
+        found[of_kind] = risk(features, samples, dimension, ridge, activation, noise=noise)
     return found
 
 
 def along(runs: xr.Dataset, values: np.ndarray) -> np.ndarray:
     """Returns float[values], the limit of runs like these over N, or over n where that varies in its place."""
-    return limit(runs.isel(run=np.zeros(len(values), int)).assign_coords({swept(runs): ("run", values)}))
+    return limit(runs.isel(run=np.zeros(len(values), int)).assign_coords({size_that_varies(runs): ("run", values)}))
 
 
-def swept(runs: xr.Dataset) -> str:
+def size_that_varies(runs: xr.Dataset) -> str:
     """Returns which of N and n varies between runs."""
     return "samples" if len(np.unique(runs["samples"].values)) > 1 else "features"

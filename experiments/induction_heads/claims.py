@@ -34,8 +34,7 @@ def form_and_solve(results: xr.Dataset) -> xr.DataArray:
 def when_in_the_fall(runs: xr.Dataset) -> dict[str, float]:
     """Loss, as a share of guessing, when a head comes to match prefixes and when the gradient norm peaks"""
     events = {"head": "match", "gradient": "peak"}
-    losses = {words: at(runs, "loss", event) / runs["guess"].values for words, event in events.items()}
-    return {words: _mean(values) for words, values in losses.items()}
+    return {words: _mean(at(runs, "loss", event) / runs["guess"].values) for words, event in events.items()}
 
 
 def deep_solve(results: xr.Dataset) -> xr.DataArray:

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from experiments.induction_heads.claims import with_parts, with_score
-from experiments.induction_heads.science import MATCHING
+from experiments.induction_heads.science import DELAY, MATCHING
+from phenom_jax.claims import last
 from phenom_jax.laws.transition import value_at
 from phenom_jax.report.marks import Clock, Curves, Figure, Lines, PhaseMap, Scale
 
@@ -18,21 +19,20 @@ def aligned(results: xr.Dataset) -> xr.Dataset:
     """Returns the runs that solve their task, over steps in percent of that of the steepest fall of each one's loss."""
     runs = with_score(results.isel(run=results["fall_step"].notnull().values))
     steps, falls = runs["step"].values, runs["fall_step"].values
+    norms, scores = runs["gradient_norm"], runs["in_context"]
+    final = xr.DataArray(last(runs, "in_context"), dims="run")
     curves = {
-        "loss_share": (runs["loss"] / runs["guess"], "loss, share of guessing"),
-        "score": (runs["score"], "largest prefix matching"),
-        "norm_share": (
-            runs["gradient_norm"] / runs["gradient_norm"].max("step"),
-            "gradient norm, share of its largest",
-        ),
-        "context_share": (runs["in_context"] / runs["in_context"].min("step"), "in-context score, share of its lowest"),
+        "loss_share": (runs["loss"] / runs["guess"], 0, "loss, share of guessing"),
+        "score": (runs["score"], 0, "largest prefix matching"),
+        "norm_share": (norms / norms.max("step"), DELAY, "gradient norm, share of its largest"),
+        "context_share": (scores / final, 0, "in-context score, share of its last"),
     }
     placed = {
-        name: (("run", "step"), np.stack([value_at(curve.values, steps, share / 100 * falls) for share in AROUND], 1))
-        for name, (curve, _) in curves.items()
+        name: (("run", "step"), np.stack([value_at(curve.values, steps - late, at * falls) for at in AROUND / 100], 1))
+        for name, (curve, late, _) in curves.items()
     }
-    near = runs.drop_dims("step").drop_vars("step", errors="ignore").assign(placed).assign_coords(step=AROUND)
-    for name, (_, said) in curves.items():
+    near = runs.drop_dims("step").assign(placed).assign_coords(step=AROUND)
+    for name, (*_, said) in curves.items():
         near[name].attrs["long_name"] = said
     return near
 

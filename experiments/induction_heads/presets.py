@@ -14,18 +14,15 @@ PRESETS = {
         help="Two layers x 2 seeds, 60 steps; seconds. Nothing forms.", flags={"seed": "0:2", "steps": "60"}
     ),
     "smeared": Preset(
-        help="Recall with and without smeared keys, one and two layers x 8 seeds; a minute. What one layer can and "
-        "cannot do when keys mix with those of the token before.",
+        help="Recall with and without smeared keys, one and two layers x 8 seeds; a minute. What one layer can do then.",
         flags={"smeared": "false,true", "layers": "1,2", "seed": "0:8"},
     ),
     "widths": Preset(
-        help="Recall over depth 1, 2, 3 and width 8, 16, 32 x 8 seeds; three minutes. Where a head forms, and how many "
-        "steps it takes.",
+        help="Recall over depth 1, 2, 3 and width 8, 16, 32 x 8 seeds; three minutes. Where a head forms, and when.",
         flags={"layers": "1,2,3", "width": "8,16,32", "seed": "0:8"},
     ),
     "full": Preset(
-        help="Recall with attention alone and with LayerNorm and MLPs, two layers x 8 seeds; a minute. Whether what "
-        "holds of attention alone holds of whole transformers.",
+        help="Recall with attention alone and in whole transformers, two layers x 8 seeds; a minute.",
         flags={"block": "attention,full", "seed": "0:8"},
     ),
     "repeated": Preset(
@@ -48,8 +45,7 @@ PRESETS = {
         },
     ),
     "markov": Preset(
-        help="Edelman et al. 2024: chains of 3 states, length 100, one and two layers x 8 seeds; two minutes. The "
-        "unigram phase and the bigram phase.",
+        help="Edelman et al. 2024: chains of 3 states, length 100, one and two layers x 8 seeds; two minutes.",
         flags={"task": "markov", "symbols": "3", "length": "100", "layers": "1,2", "seed": "0:8", "steps": "2000"},
     ),
 }

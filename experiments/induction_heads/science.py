@@ -282,9 +282,9 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
 
     leave, solve: the loss is below 80 %, below 25 % of that of guessing. fall: where it falls most per step between the
     two. match: a head matches prefixes by more than 0.5, see `head_score`. peak: of the gradient norm, from where the
-    loss is below guessing to twice as many steps as to `solve`, less the delay of its running mean. bigram: from where on the bigram predictor is the
-    nearer. unigram: the lowest divergence from the unigram predictor until then. Chains have the last two, other tasks
-    those before. `guess` is the loss of guessing, NaN for chains.
+    loss is below guessing to twice as many steps as to `solve`, less the delay of its running mean. bigram: from where
+    on the bigram predictor is the nearer. unigram: the lowest divergence from the unigram predictor until then. Chains
+    have the last two, other tasks those before. `guess` is the loss of guessing, NaN for chains.
     """
     steps, loss, chains = results["step"].values, results["loss"].values, (results["task"] == "markov").values
     guess_N = np.where(chains, np.nan, np.log(results["symbols"].values))

@@ -13,7 +13,7 @@ from phenom_jax.claims.lift import decide_all
 from phenom_jax.report.draw import draw
 
 STEPS = np.unique(np.concatenate([[0], np.geomspace(10, 3000, 150).round()])).astype(int)
-KINDS = {
+KINDS: dict[str, object] = {
     "task": "recall",
     "layers": 2,
     "smeared": False,

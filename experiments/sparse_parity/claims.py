@@ -77,7 +77,9 @@ def foresight(runs: xr.Dataset, moved: str, weight: str) -> float:
 
     Both over the means of their setting's runs in the block of seeds.
     """
-    return float(np.corrcoef(np.log(runs[moved].values), np.log(runs["remained"].values))[0, 1])
+    logs = np.log([runs[moved].values, runs["remained"].values])
+    need((np.ptp(logs, axis=1) > 0).all(), "movement or times that differ between seeds")
+    return float(np.corrcoef(logs)[0, 1])
 
 
 def gap_over_exact(runs: xr.Dataset) -> dict[str, float]:

@@ -16,7 +16,7 @@ from phenom_jax.claims.runs import exponent as exponent
 from phenom_jax.claims.runs import first_crossing as first_crossing
 from phenom_jax.claims.runs import last as last
 from phenom_jax.claims.runs import ratio as ratio
-from phenom_jax.claims.runs import settings as settings
 from phenom_jax.claims.runs import share as share
 from phenom_jax.claims.runs import times as times
 from phenom_jax.claims.runs import trend as trend
+from phenom_jax.store.axes import settings as settings

@@ -7,23 +7,14 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import xarray as xr
 
 from phenom_jax.claims.rules import Rule
 from phenom_jax.fingerprint import decisive
-
-Scale = Literal["natural", "log", "share", "rank", "exact"]
+from phenom_jax.laws.scales import CENTRES, Scale
 
 LEAST = 5  # units below which nothing is decided
-CENTRES: dict[Scale, tuple[str, str]] = {  # what is estimated over units, and how its interval is made
-    "natural": ("mean", "Student's t"),
-    "log": ("geometric mean", "Student's t of the logarithms"),
-    "share": ("share", "Clopper-Pearson"),
-    "rank": ("median", "order statistics"),
-    "exact": ("range", "no sampling error"),
-}
 
 
 class NotTested(Exception):

@@ -9,10 +9,11 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from phenom_jax.claims.claim import CENTRES, LEAST, Claim, NotTested
+from phenom_jax.claims.claim import LEAST, Claim, NotTested
 from phenom_jax.claims.rules import Verdict
 from phenom_jax.laws import intervals
 from phenom_jax.laws.intervals import Interval
+from phenom_jax.laws.scales import CENTRES, estimates, p_value
 
 ENDED = ("finished", "done")
 OVER = (*ENDED, "diverged")
@@ -121,7 +122,7 @@ def _decided(claim: Claim, results: xr.Dataset) -> Finding:
         raise NotTested(f"a {claim.unit} that says anything of it")
     counts = [int((~np.isnan(values)).sum()) for values in numbers.values()]
     units = int((~np.isnan(np.stack(list(numbers.values())))).any(0).sum())
-    found = dict(zip(numbers, _intervals(claim, np.stack(list(numbers.values()), 1)), strict=True))
+    found = dict(zip(numbers, estimates(np.stack(list(numbers.values()), 1), claim.scale), strict=True))
     verdict = min((claim.rule.verdict(interval) for interval in found.values()), key=_ORDER.index)
     verdict = "undecided" if min(counts) < claim.least else verdict
     p = _p(claim, numbers, found) if min(counts) >= LEAST and claim.scale != "exact" else np.nan
@@ -151,49 +152,16 @@ def _of_units(claim: Claim, results: xr.Dataset) -> tuple[list[Mapping[str, floa
     return rows, len(np.unique(unit)) - len(rows)
 
 
-def _intervals(claim: Claim, values_nxm: np.ndarray) -> list[Interval]:
-    """Returns the interval of each cell; those of a family hold together."""
-    columns = [values_n[~np.isnan(values_n)] for values_n in values_nxm.T]
-    if claim.scale == "exact":
-        return [Interval(float(each.mean()), float(each.min()), float(each.max())) for each in columns]
-    if claim.scale in ("share", "rank"):
-        if len(columns) > 1:
-            raise ValueError(f"{claim.quantity}: a family has the natural, log or exact scale")
-        if claim.scale == "rank":
-            return [intervals.order_statistics(columns[0])]
-        if not np.isin(columns[0], (0, 1)).all():
-            raise ValueError(f"{claim.quantity}: a share needs True or False of every {claim.unit}")
-        return [intervals.clopper_pearson(int(columns[0].sum()), len(columns[0]))]
-    if np.isinf(values_nxm).any():
-        raise ValueError(f"{claim.quantity}: infinite in a {claim.unit}, which needs the rank scale")
-    if claim.scale == "log":
-        return [
-            Interval(*np.exp(each))
-            for each in _intervals(dataclasses.replace(claim, scale="natural"), np.log(values_nxm))
-        ]
-    return intervals.simultaneous(values_nxm) if len(columns) > 1 else [intervals.student(columns[0])]
-
-
 def _p(claim: Claim, numbers: Mapping[str, np.ndarray], found: Mapping[str, Interval]) -> float:
     """Returns the two-sided p of the zone's edges: of a family that all cells are inside, else that any is outside."""
     rule, inside, outside = claim.rule, [], []
     for cell, values in numbers.items():
         estimate, kept = found[cell].estimate, values[~np.isnan(values)]
         if rule.low < estimate < rule.high:
-            inside += [_p_at(claim, kept, edge) for edge in (rule.low, rule.high) if np.isfinite(edge)]
+            inside += [p_value(kept, edge, claim.scale) for edge in (rule.low, rule.high) if np.isfinite(edge)]
         else:
-            outside.append(_p_at(claim, kept, rule.nearest_edge(estimate)))
+            outside.append(p_value(kept, rule.nearest_edge(estimate), claim.scale))
     return min(1.0, min(outside) * len(numbers)) if outside else max(inside)
-
-
-def _p_at(claim: Claim, values_n: np.ndarray, edge: float) -> float:
-    if claim.scale == "share":
-        return float(stats.binomtest(int(values_n.sum()), len(values_n), edge).pvalue)
-    if claim.scale == "rank":
-        return intervals.sign_test(values_n, edge)
-    if claim.scale == "log":
-        return intervals.sign_flip(np.log(values_n), np.log(edge)) if edge > 0 else 0.0
-    return intervals.sign_flip(values_n, edge)
 
 
 _ORDER: tuple[Verdict, ...] = ("fails", "undecided", "holds")  # the verdict of a family is its worst cell's

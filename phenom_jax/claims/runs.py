@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import xarray as xr
 
 from phenom_jax.laws import power_law, rank, transition
-from phenom_jax.store.axes import cell_axes, groups
+from phenom_jax.store.axes import strata
 
 Values = str | np.ndarray  # a hyperparameter or variable over runs by its name, or float[run]
 
@@ -46,21 +44,12 @@ def times(runs: xr.Dataset, name: str) -> np.ndarray:
     return np.where(np.isnan(values), np.inf, values)
 
 
-def settings(runs: xr.Dataset, *without: str) -> Iterator[tuple[str, xr.Dataset]]:
-    """Yields the runs that are alike in all that is swept but `without`, each after its setting in words."""
-    axes = [axis for axis in cell_axes(runs) if axis not in without]
-    if axes:
-        yield from groups(runs, axes)
-    elif runs.sizes["run"]:
-        yield "", runs
-
-
 def trend(runs: xr.Dataset, x: str, y: Values) -> float:
     """Returns Spearman's rank correlation of y with a hyperparameter, the mean over settings otherwise alike.
 
     An infinite y, a step that was never reached, ranks last. NaN where neither varies.
     """
-    return rank.trend(runs[x].values.astype(float), _values(runs, y), _strata(runs, x))
+    return rank.trend(runs[x].values.astype(float), _values(runs, y), strata(runs, x))
 
 
 def exponent(runs: xr.Dataset, x: Values, y: Values, *without: str) -> float:
@@ -71,13 +60,13 @@ def exponent(runs: xr.Dataset, x: Values, y: Values, *without: str) -> float:
       without: the axes that x is made of, where it is not the name of one.
     """
     axes = (x, *without) if isinstance(x, str) else without
-    return power_law.exponent(_values(runs, x), _values(runs, y), _strata(runs, *axes))
+    return power_law.exponent(_values(runs, x), _values(runs, y), strata(runs, *axes))
 
 
 def curvature(runs: xr.Dataset, x: Values, y: Values, *without: str) -> float:
     """Returns how much the local exponent of y changes per e-fold of x: 0 for a power law."""
     axes = (x, *without) if isinstance(x, str) else without
-    return power_law.curvature(_values(runs, x), _values(runs, y), _strata(runs, *axes))
+    return power_law.curvature(_values(runs, x), _values(runs, y), strata(runs, *axes))
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> float:
@@ -94,10 +83,3 @@ def share(condition: np.ndarray | xr.DataArray) -> float:
 
 def _values(runs: xr.Dataset, values: Values) -> np.ndarray:
     return np.asarray(runs[values].values if isinstance(values, str) else values, float)
-
-
-def _strata(runs: xr.Dataset, *without: str) -> np.ndarray:
-    """Returns int[run]: runs alike in every swept axis but `without` have the same number."""
-    axes = [axis for axis in cell_axes(runs) if axis not in without]
-    codes = [np.unique(runs[axis].values, return_inverse=True)[1] for axis in axes]
-    return np.unique(np.stack([np.zeros(runs.sizes["run"], int), *codes]), axis=1, return_inverse=True)[1].reshape(-1)

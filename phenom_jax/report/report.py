@@ -183,19 +183,25 @@ def _verdict_figure(findings: Sequence[Finding]) -> Figure:
 
 
 def _strip(finding: Finding) -> VerdictRow:
-    cells = list(finding.intervals)
-    estimate, low, high = np.array(list(finding.intervals.values())).T
+    claim, cells = finding.claim, list(finding.intervals)
+    if len(cells) > 1:
+        estimate, low, high = np.array(list(finding.intervals.values())).T
+        points: np.ndarray | list[np.ndarray] = list(finding.numbers.values())
+    else:
+        estimate, low, high = finding.estimate
+        points = finding.numbers[cells[0]]
     return VerdictRow(
-        statement=finding.claim.statement,
+        statement=claim.statement,
         verdict=finding.verdict,
         estimate=estimate,
         low=low,
         high=high,
-        zone=(finding.claim.rule.low, finding.claim.rule.high),
-        points=np.stack(list(finding.numbers.values())),
-        log=finding.claim.scale == "log",
-        words=finding.claim.quantity,
-        labels=cells if len(cells) > 1 else [],
+        zone=(claim.rule.low, claim.rule.high),
+        points=points,
+        log=claim.scale == "log",
+        words=f"{claim.quantity} ({finding.units} {claim.unit}s)",
+        labels=cells,
+        cells=[claim.rule.verdict(interval) for interval in finding.intervals.values()] if len(cells) > 1 else (),
     )
 
 

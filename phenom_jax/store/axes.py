@@ -67,11 +67,24 @@ def cell_axes(results: xr.Dataset) -> list[str]:
 
 def cell_codes(results: xr.Dataset) -> np.ndarray:
     """Returns int[run], the cell each run belongs to, numbered in the order of the axes' values."""
-    axes = cell_axes(results)
-    if not axes:
-        return np.zeros(results.sizes["run"], int)
-    ranks = np.stack([np.unique(results[axis].values, return_inverse=True)[1] for axis in axes], 1)
-    return np.unique(ranks, axis=0, return_inverse=True)[1].reshape(-1)
+    return strata(results)
+
+
+def strata(results: xr.Dataset, *without: str) -> np.ndarray:
+    """Returns int[run]: runs alike in every swept axis but seeds and `without` have the same number, in their order."""
+    axes = [axis for axis in cell_axes(results) if axis not in without]
+    ranks = [np.unique(results[axis].values, return_inverse=True)[1] for axis in axes]
+    table = np.stack([np.zeros(results.sizes["run"], int), *ranks], 1)
+    return np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def settings(runs: xr.Dataset, *without: str) -> Iterator[tuple[str, xr.Dataset]]:
+    """Yields the runs that are alike in all that is swept but `without`, each after its setting in words."""
+    axes = [axis for axis in cell_axes(runs) if axis not in without]
+    if axes:
+        yield from groups(runs, axes)
+    elif runs.sizes["run"]:
+        yield "", runs
 
 
 def groups(results: xr.Dataset, names: Sequence[str]) -> Iterator[tuple[str, xr.Dataset]]:

@@ -23,10 +23,9 @@ from typing import NamedTuple
 
 import toy
 
+from phenom_jax.claims import Claim, Source, below, last
 from phenom_jax.engine import launch, layout, ledger
-from phenom_jax.report.curves import Scale, curves
-from phenom_jax.report.figures import Figure
-from phenom_jax.results.claims import Claim, Decision
+from phenom_jax.report.marks import Curves, Figure, Scale
 
 CALLS = (
     "phenom_jax.engine.launch:make_work",
@@ -37,10 +36,16 @@ CALLS = (
 )
 PRELOADED = ["__main__", "forks", "phenom_jax.report.report", "phenom_jax.report.tensorboard"]
 
+
+def final_error(runs):
+    """Error at the end, the mean of its runs."""
+    return float(last(runs, "error").mean())
+
+
 experiment = dataclasses.replace(
     toy.toy,
-    figures=(Figure("error", "Error", "", lambda results: curves(results, {"error": "-"}, Scale("error"))),),
-    claims=(Claim("learns", "It learns.", "this test", lambda results: Decision("holds", "as it should")),),
+    figures=(Figure("error", "Error", "", Curves({"error": "-"}, Scale("error"))),),
+    claims=(Claim("It learns.", Source("this test"), final_error, below(1)),),
 )
 
 

@@ -7,8 +7,9 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
+from phenom_jax.claims import Claim, Source, below
+from phenom_jax.claims.lift import decide
 from phenom_jax.engine.summary import show, summary_table
-from phenom_jax.results.claims import Claim, Decision
 
 NAN = np.nan
 
@@ -37,9 +38,9 @@ def results():
     )
 
 
-def printed(results, width=100, claims=(), decisions=None, terminal=False):
+def printed(results, width=100, findings=(), terminal=False):
     out = io.StringIO()
-    show(results, claims, decisions or {}, Console(file=out, width=width, force_terminal=terminal))
+    show(results, findings, Console(file=out, width=width, force_terminal=terminal))
     return out.getvalue()
 
 
@@ -69,13 +70,17 @@ def test_many_cells_are_counted_not_printed(results):
     assert "10 cells more" in printed(many)
 
 
+def decay_of(runs):
+    """Weight decay, the largest."""
+    return float(runs["weight_decay"].max())
+
+
 def test_claims_follow_with_verdict_and_statistic(results):
-    claim = Claim("decay", "weight decay [lr*wd] helps", "Power et al. 2022", lambda _: Decision("undecided", ""))
-    decision = Decision("holds", "rank correlation -0.8, 95 % CI [-0.9, -0.6]")
-    out = printed(results, claims=[claim], decisions={"decay": decision})
+    claim = Claim("weight decay [lr*wd] helps", Source("Power et al. 2022"), decay_of, below(2), scale="exact")
+    out = printed(results, findings=[decide(claim, results, strict=True)])
     assert out.splitlines()[-2:] == [
-        "    holds  weight decay [lr*wd] helps",
-        "           rank correlation -0.8, 95 % CI [-0.9, -0.6]",
+        "     holds  weight decay [lr*wd] helps",
+        "            weight decay, the largest: 0.667 [0, 1] (range of 3 seeds)",
     ]
     assert "\x1b" not in out
     assert "\x1b" in printed(results, terminal=True)

@@ -5,26 +5,31 @@ import numpy as np
 import pytest
 from synthetic import Grok, make, with_steps
 
+from phenom_jax.claims import Claim, Source, above, last
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.laws.transition import first_crossing
-from phenom_jax.report.curves import Scale, curves
-from phenom_jax.report.figures import Figure
-from phenom_jax.report.maps import phase_diagram
+from phenom_jax.report.marks import Curves, Figure, PhaseMap, Scale
 from phenom_jax.report.report import write_report
-from phenom_jax.results.claims import Claim, Decision
 
 
 def summarise(ds):
     return with_steps(ds, generalisation_step=first_crossing(ds.test_accuracy.values, ds.step.values, 0.95).step)
 
 
-def draw_curves(ds):
-    return curves(ds, {"test_accuracy": "-"}, Scale("accuracy"), colour="width", panel="weight_decay")
+def accuracy(runs):
+    """Test accuracy < 1 at the end, the mean of its runs."""
+    return float(last(runs, "test_accuracy").mean())
 
 
-def draw_phases(ds):
-    return phase_diagram(ds, "generalisation_step", ("weight_decay",), ("width",), "steps")
+def broken(runs):
+    """Something that is nowhere."""
+    return float(runs["nowhere"].mean())
+
+
+CURVES = Curves({"test_accuracy": "-"}, Scale("accuracy"), colour="width", panel="weight_decay")
+PHASES = PhaseMap("generalisation_step", "weight_decay", "width", "steps")
+PAPER = Source("A <source>", "https://example.org/paper")
 
 
 EXPERIMENT = Experiment(
@@ -35,14 +40,21 @@ EXPERIMENT = Experiment(
     measure=summarise,
     summarise=summarise,
     figures=(
-        Figure("accuracy", "Accuracy <over> training", "A caption & more", draw_curves),
-        Figure("phases", "Phases", "When", draw_phases, format="svg"),
+        Figure(
+            "accuracy",
+            "Accuracy <over> training",
+            "A caption & more",
+            Curves({"test_accuracy": "-"}, Scale("accuracy"), colour="width"),
+        ),
+        Figure(
+            "phases", "Phases", "When", PhaseMap("generalisation_step", "weight_decay", "width", "steps"), format="svg"
+        ),
         Figure("nothing", "Nothing", "Not drawn", lambda ds: None),
         Figure("broken", "Broken figure", "Raises", lambda ds: ds["nowhere"]),
     ),
     claims=(
-        Claim("good", "It is so.", "A source", lambda ds: Decision("holds", "seen in 3 < 4", {"n": 3.0}), "Rule one."),
-        Claim("bad", "It raises.", "Nobody", lambda ds: ds["nowhere"]),
+        Claim("It is so.", PAPER, accuracy, above(0.2), published="all & more"),
+        Claim("It raises.", PAPER, broken, above(0)),
     ),
 )
 CONFIG = {
@@ -90,24 +102,40 @@ def test_report_is_whole_and_self_contained(tmp_path):
     page = Page(text)
     words = " ".join(page.words)
     assert not page.open
-    assert len(page.sources) == 2 and all(source.startswith("data:image/") for source in page.sources)
-    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links) and len(page.links) == 7
-    assert "http" not in text.replace("http://www.w3.org", "") and "@import" not in text and "<script" not in text
+    assert len(page.sources) == 3 and all(source.startswith("data:image/") for source in page.sources)
+    links = [link for link in page.links if link != PAPER.link]
+    assert all(link.startswith("#") and link[1:] in page.ids for link in links) and len(links) == 7
+    assert (
+        "http" not in text.replace("http://www.w3.org", "").replace(PAPER.link, "")
+        and "@import" not in text
+        and "<script" not in text
+    )
     for expected in (
-        "Accuracy <over> training", "A caption & more", "It is so.", "Seen in 3 < 4", "Rule one. [A source]",
-        "Could not be computed: KeyError", "could not be drawn: KeyError", "abc123", "TPU v9", "highest",
+        "Accuracy <over> training", "A caption & more", "It is so.", "Test accuracy < 1 at the end",
+        "lies above 0.2", "A <source>",
+        "Published: all & more.", "What the units say", "KeyError: ",
+        "could not be drawn: KeyError", "abc123", "TPU v9", "highest",
         "python -m launch.grokking --seed=0:4 > '<x>'", "width 32", "weight decay", "0, 0.3, 1",
     ):  # fmt: skip
         assert expected in words, expected
     assert "Nothing" not in words and "What follows is of" not in words
-    assert report.decisions["good"].verdict == "holds" and report.decisions["bad"].verdict == "undecided"
+    assert [finding.verdict for finding in report.findings] == ["undecided", "error"]  # of 4 seeds
     assert "generalisation_step" in report.results
 
 
 def test_files_beside_the_report(tmp_path):
     write_report(directory(tmp_path), EXPERIMENT)
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["accuracy.png", "phases.svg"]
-    assert [claim["verdict"] for claim in json.loads((tmp_path / "claims.json").read_text())] == ["holds", "undecided"]
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "accuracy.png",
+        "claims.png",
+        "phases.svg",
+    ]
+    rows = json.loads((tmp_path / "claims.json").read_text())
+    assert [row["verdict"] for row in rows] == ["undecided", "error"] and rows[1]["estimate"] is None
+    assert rows[0]["low"] < rows[0]["estimate"] < rows[0]["high"] and rows[0]["units"] == 4
+    assert (rows[0]["experiment"], rows[0]["commit"]) == ("grokking", "abc123")
+    names = "experiment preset statement source published estimate low high units p_holm verdict command commit date"
+    assert {*names.split(), "machine"} <= rows[0].keys()
     assert len((tmp_path / "runs.csv").read_text().splitlines()) == 25
     assert not list(tmp_path.rglob("*.new"))
 
@@ -117,7 +145,12 @@ def test_figures_that_these_results_do_not_have_go(tmp_path):
     for name in ("nothing.png", "broken.png", "mine.png"):
         (tmp_path / "figures" / name).write_bytes(b"of an earlier report")
     write_report(directory(tmp_path), EXPERIMENT)
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["accuracy.png", "mine.png", "phases.svg"]
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "accuracy.png",
+        "claims.png",
+        "mine.png",
+        "phases.svg",
+    ]
 
 
 def test_report_of_a_sweep_that_still_runs(tmp_path):

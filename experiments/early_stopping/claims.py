@@ -134,7 +134,7 @@ CLAIMS = (
         about=exact_runs,
         published="0.2596 at step 12, 0.2694 at 30, 0.1669 at 491 (noise 1)",
         figure="closed_form",
-        presets=("", "aligned", "three_scales"),
+        presets=("", "three_scales"),
     ),
     Claim(
         "Where the closed form has two minima, so has the mean risk, and the last is lower than the first where the "

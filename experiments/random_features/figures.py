@@ -31,8 +31,8 @@ def growing_sizes(results: xr.Dataset) -> xr.Dataset | None:
     runs = _on(results, "sphere")
     if len(np.unique(runs["dimension"].values)) < 3:
         return None
-    ratio = (runs["features"] / runs["samples"]).round(6).assign_attrs(runs["ridge"].attrs)
-    runs = runs.drop_vars(["features", "samples"]).assign_coords({"N/n": ratio})
+    ratio = (runs["features"].values / runs["samples"].values).round(6)
+    runs = runs.drop_vars(["features", "samples"]).assign_coords({"N/n": ("run", ratio, runs["ridge"].attrs)})
     return runs.assign_attrs(order=[*runs.attrs["order"], "N/n"])
 
 

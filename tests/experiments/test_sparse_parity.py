@@ -9,18 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments.sparse_parity import (
-    PRESETS,
-    Measures,
-    SparseParity,
-    done,
-    experiment,
-    init,
-    margins,
-    measure,
-    step,
-    summarise,
-)
+from experiments.sparse_parity import PRESETS, experiment
+from experiments.sparse_parity.science import Measures, SparseParity, done, init, margins, measure, step, summarise
 from phenom_jax.engine.flags import parse
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
@@ -161,28 +151,33 @@ def test_a_flag_without_effect_is_refused(flags, said):
         parse(experiment, flags)
 
 
-def test_summary_finds_the_first_measured_steps():
+def test_summary_finds_steps_between_measures():
     nan = np.nan
     curves = {
-        "test_accuracy": [[0.5, 0.59, 0.7, 0.99, 1.0], [0.5, 0.5, 0.5, 0.5, 0.5]],
-        "train_accuracy": [[nan] * 5, [0.5, 0.8, 0.99, 1.0, 1.0]],
+        "test_accuracy": [[0.5, 0.58, 0.68, 0.99, 1.0], [0.5, 0.5, 0.5, 0.5, 0.5]],
+        "train_accuracy": [[nan] * 5, [0.5, 0.8, 1.0, 1.0, 1.0]],
         "relevant_movement": [[0.0, 0.1, 0.4, 0.5, 0.9], [0.0, 0.1, 0.1, 0.1, 0.1]],
         "irrelevant_movement": [[0.0, 0.1, 0.2, 0.2, 0.2], [0.0, 0.1, 0.2, 0.3, 0.4]],
+        "relevant_gradient": [[-0.25] * 5, [nan] * 5],
+        "irrelevant_gradient": [[0.125] * 5, [nan] * 5],
     }
-    results = xr.Dataset(
-        {name: (("run", "step"), values) for name, values in curves.items()}, {"step": [0, 10, 20, 30, 40]}
+    runs = {"seed": [0, 1], "inputs": [3, 3], "degree": [1, 3]}
+    coords = {name: ("run", values, {"hyperparameter": 1}) for name, values in runs.items()}
+    summary = summarise(
+        xr.Dataset(
+            {name: (("run", "step"), values) for name, values in curves.items()},
+            coords | {"step": [0, 10, 20, 30, 40]},
+            {"order": list(runs)},
+        )
     )
-    summary = summarise(results)
-    expected = {
-        "solved": ([30, nan], [20, nan]),
-        "memorised": ([nan, 20], [nan, 10]),
-        "rise": ([20, nan], [10, nan]),
-        "lead": ([20, nan], [10, nan]),
-    }
-    for name, (steps, after) in expected.items():
-        np.testing.assert_array_equal(summary[f"{name}_step"], steps)
-        np.testing.assert_array_equal(summary[f"{name}_after"], after)
+    expected = {"solved": [30, nan], "memorised": [nan, 19.5], "rise": [12, nan], "lead": [15, nan]}
+    for name, steps in expected.items():
+        np.testing.assert_allclose(summary[f"{name}_step"], steps, err_msg=name)
     np.testing.assert_array_equal(summary["movement"].values[:, -1], [0.9, 0.4])
+    np.testing.assert_allclose(summary["exact_gap"], [0.25, nan])  # one input of three alone, and all of them
+    np.testing.assert_array_equal(summary["seed_block"], [0, 0])
+    np.testing.assert_array_equal(summary["look_step"], [6, nan])
+    assert summary["remained"].isnull().all()  # nothing to compare with
 
 
 def test_done_means_every_example_is_right():
@@ -198,5 +193,14 @@ def test_presets_parse():
     for name, preset in PRESETS.items():
         axes = {flag: text for flag, text in preset.flags.items() if flag != "retire_done"}
         runs[name] = len(parse_sweep(SparseParity, axes))
-    expected = {"": 960, "paper": 144, "course": 384, "polynet": 480, "losses": 288, "widths": 320, "grokking": 16}
+    expected = {
+        "": 720,
+        "debug": 4,
+        "paper": 144,
+        "course": 384,
+        "polynet": 480,
+        "losses": 288,
+        "widths": 320,
+        "grokking": 16,
+    }
     assert runs == expected | {"samples": 120}

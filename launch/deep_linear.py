@@ -1,4 +1,4 @@
-"""Trains sweeps of deep linear networks in stages. See experiments/deep_linear.py; --help lists every flag."""
+"""Trains sweeps of deep linear networks in stages. See experiments/deep_linear; --help lists every flag."""
 
 from experiments.deep_linear import experiment
 from phenom_jax.engine.launch import main

@@ -1,4 +1,4 @@
-"""Deep linear networks in stages: exact losses, padding, what is summarised, the claims, refusals."""
+"""Deep linear networks in stages: exact losses, padding, refusals."""
 
 import functools
 import re
@@ -6,17 +6,14 @@ import re
 import jax
 import numpy as np
 import pytest
-import xarray as xr
 
-from experiments.deep_linear import DeepLinearStages, count, experiment, init, losses, measure, step, summarise, teacher
-from experiments.deep_linear.claims import CLAIMS
+from experiments.deep_linear import experiment
 from experiments.deep_linear.presets import PRESETS
+from experiments.deep_linear.science import DeepLinearStages, count, init, losses, measure, step, teacher
 from phenom_jax.engine.flags import parse
 from phenom_jax.hparams import InvalidValue, build
-from phenom_jax.results.claims import decide_all
 from phenom_jax.sizes import Size
 from phenom_jax.sweep.axes import parse_sweep
-from phenom_jax.theory.deep_linear import mode
 
 STRENGTHS = np.array([3.0, 1.5, 0.7])
 quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -71,54 +68,6 @@ def test_padding_does_not_change_a_run(data):
     assert found.train_loss == pytest.approx(float(expected.train_loss), rel=1e-9)
 
 
-def sweep(runs=40, starts=(1e-4, 1e-4, 1e-4), order=(0, 1, 2), **given):
-    """Returns summarised results whose modes follow the exact curves of three balanced layers."""
-    steps = np.unique(np.geomspace(1, 6000, 200).round().astype(int))
-    product = np.zeros((runs, len(steps), 3, 3))
-    for run in range(runs):
-        for place in range(3):
-            start = starts[order[place]] * (1 + 0.1 * run / runs)
-            product[run, :, place, place] = mode(0.02 * steps, STRENGTHS[place], start, 3)
-    coordinates = {f"strength_{k + 1}": ("run", np.full(runs, STRENGTHS[k])) for k in range(3)}
-    coordinates |= {"seed": ("run", np.arange(runs)), "deviation": ("run", np.full(runs, 0.05)), "step": steps}
-    coordinates |= {"last_step": ("run", np.full(runs, 6000)), "status": ("run", np.full(runs, "finished"))}
-    return summarise(xr.Dataset({"product": (("run", "step", "output", "input"), product)}, coords=coordinates | given))
-
-
-def verdicts(results):
-    return {name: decision.verdict for name, decision in decide_all(CLAIMS, results).items()}
-
-
-def test_modes_and_their_steps_are_told_from_the_product():
-    results = sweep(runs=1)
-    np.testing.assert_allclose(results["singular_values"].values[0, -1], STRENGTHS, rtol=1e-3)
-    np.testing.assert_allclose(results["mode_strength"].values[0, -1], 1, rtol=1e-3)
-    assert results["rank"].values[0, [0, -1]].tolist() == [0, 3]
-    steps, after = results["learnt_step"].values[0], results["learnt_after"].values[0]
-    assert (np.diff(steps) > 0).all() and (after < steps).all()
-    shares = results["mode_strength"].isel(run=0)
-    assert all(shares.sel(mode=k + 1, step=steps[k]) >= 0.5 > shares.sel(mode=k + 1, step=after[k]) for k in range(3))
-
-
-def test_modes_that_wait_for_each_other_hold_the_claims():
-    assert verdicts(sweep()) == {"one_after_other": "holds", "stages": "holds"}
-
-
-def test_modes_that_start_large_or_in_another_order_fail_them():
-    found = decide_all(CLAIMS, sweep(starts=(1e-4, 1e-4, 0.5), order=(0, 1, 2)))
-    assert found["one_after_other"].verdict == "fails" and found["one_after_other"].numbers["ordered"] == 0
-    assert verdicts(sweep(starts=(0.5, 0.5, 0.3)))["stages"] == "fails"
-
-
-def test_too_few_runs_or_modes_decide_nothing():
-    assert set(verdicts(sweep(runs=5)).values()) == {"undecided"}
-    assert set(verdicts(sweep(status=("run", ["diverged"] * 40))).values()) == {"undecided"}
-    alone = {"strength_2": ("run", np.zeros(40)), "strength_3": ("run", np.zeros(40))}
-    found = decide_all(CLAIMS, sweep(**alone))
-    assert {decision.verdict for decision in found.values()} == {"undecided"}
-    assert not any("could not be computed" in decision.statistic for decision in found.values())
-
-
 @pytest.mark.parametrize(
     "values, said",
     [
@@ -139,4 +88,4 @@ def test_samples_have_no_effect_on_the_population():
 
 def test_presets_parse():
     runs = {name: len(parse_sweep(DeepLinearStages, dict(preset.flags), [])) for name, preset in PRESETS.items()}
-    assert runs == {"": 200, "scales": 500, "depth": 600, "samples": 300}
+    assert runs == {"": 200, "debug": 3, "scales": 500, "depth": 600, "samples": 300}

@@ -3,7 +3,7 @@
 Test error rises towards the width at which a network just fits its train set, and falls again beyond: most where
 labels are noisy. The same peak lies along training time and along the number of examples.
 
-python -m launch.deep_double_descent                     144 networks on MNIST-1D, a minute and a half on two CPU cores
+python -m launch.deep_double_descent                     112 networks on MNIST-1D, a minute and a half on two CPU cores
 python -m launch.deep_double_descent --preset=mnist1d    the published setting, a quarter of an hour
 """
 

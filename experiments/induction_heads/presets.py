@@ -14,7 +14,7 @@ PRESETS = {
         help="Two layers x 2 seeds, 60 steps; seconds. Nothing forms.", flags={"seed": "0:2", "steps": "60"}
     ),
     "smeared": Preset(
-        help="Recall with and without smeared keys, one and two layers x 8 seeds; a minute. What one layer can do then.",
+        help="Recall with and without smeared keys, one and two layers x 8 seeds; a minute. What one layer can then.",
         flags={"smeared": "false,true", "layers": "1,2", "seed": "0:8"},
     ),
     "widths": Preset(

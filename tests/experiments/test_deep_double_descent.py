@@ -180,12 +180,13 @@ def test_presets_parse(monkeypatch):
     monkeypatch.setattr(DeepDoubleDescent, "check", lambda self: None)  # needs the data: packages, files
     runs = {name: len(parse_sweep(DeepDoubleDescent, dict(preset.flags), [])) for name, preset in PRESETS.items()}
     assert runs == {
-        "": 120,
-        "mnist1d": 114,
-        "digits": 114,
-        "mnist5000": 42,
-        "samplewise": 560,
-        "epochwise": 24,
+        "": 112,
+        "debug": 6,
+        "mnist1d": 160,
+        "digits": 144,
+        "mnist5000": 64,
+        "samplewise": 288,
+        "epochwise": 16,
         "nakkiran_cnn": 51,
         "nakkiran_resnet18": 23,
     }

@@ -1,6 +1,7 @@
 """The claims about induction heads on sweeps in closed form, whose answers are known, and their figures."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from phenom_jax.claims.lift import decide_all
 from phenom_jax.report.draw import draw
 
 STEPS = np.unique(np.concatenate([[0], np.geomspace(10, 3000, 150).round()])).astype(int)
-KINDS: dict[str, object] = {
+KINDS: dict[str, Any] = {
     "task": "recall",
     "layers": 2,
     "smeared": False,
@@ -26,7 +27,7 @@ NAMES += ("unigram", "bigram")
 KINDS |= {"heads": 1, "symbols": 8, "width": 32, "length": 32, "learning_rate": 1e-3, "start_token": False}
 
 
-def make(kinds, seeds=8, **truth):
+def make(kinds: list[dict[str, Any]], seeds=8, **truth):
     """Returns the sweep of these settings, in which a head forms and the loss falls at steps that are known."""
     rows = [KINDS | kind | {"seed": seed} for kind, seed in itertools.product(kinds, range(seeds))]
     curves = [one(row, **truth) for row in rows]

@@ -212,4 +212,4 @@ def test_the_network_sweep_is_compared_with_a_loop(devices):
     axes = {"width": [6], "samples": [40], "test_samples": [20], "batch_size": [10], "seed": [0, 1]}
     (found,) = networks.network_sweep(devices, BRIEF, axes)
     assert found.ours > 0 and found.peer is not None and found.peer > 0
-    assert len(networks.quick()["width"]) == 9
+    assert len(networks.quick()["width"]) == 7

@@ -10,14 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.linear_double_descent import (
-    PRESETS,
-    LinearDoubleDescent,
-    experiment,
-    init,
-    make_data,
-    measure,
-)
+from experiments.linear_double_descent import experiment
+from experiments.linear_double_descent.presets import PRESETS
+from experiments.linear_double_descent.science import LinearDoubleDescent, init, make_data, measure
 from phenom_jax.engine.config import Settings
 from phenom_jax.engine.flags import parse
 from phenom_jax.engine.layout import choose
@@ -219,4 +214,5 @@ def test_float32_is_for_those_who_ask_with_enough_ridge():
 
 def test_presets_parse():
     runs = {name: len(parse_sweep(LinearDoubleDescent, preset.flags)) for name, preset in PRESETS.items()}
-    assert runs == {"": 6400, "samples": 18900, "threshold": 10500, "weak_features": 21000, "ablation": 6000}
+    sizes = {"": 32000, "debug": 80, "samples": 18900, "threshold": 20800, "weak_features": 8400, "ablation": 6000}
+    assert runs == sizes

@@ -59,8 +59,8 @@ def learnt(results: xr.Dataset) -> xr.DataArray:
 
 
 def relu(results: xr.Dataset) -> xr.DataArray:
-    """ReLU networks that learn, from init scales of 0.1 or less."""
-    return (results["model"] == "relu") & results["half_time"].notnull() & (results["init_scale"] <= SMALL)
+    """ReLU networks from init scales of 0.1 or less."""
+    return (results["model"] == "relu") & (results["init_scale"] <= SMALL)
 
 
 def alignment(runs: xr.Dataset, which: str) -> dict[str, float]:
@@ -95,11 +95,11 @@ def initial_to_final(runs: xr.Dataset) -> dict[str, float]:
 
 
 def _at_scale(runs: xr.Dataset, of: Callable[[xr.Dataset], np.ndarray], which: str = "smallest") -> dict[str, float]:
-    """Returns the number of the runs from one init scale, setting by setting; NaN where one of them has none."""
+    """Returns the number of the runs from one init scale, setting by setting; NaN where one of them does not learn."""
     found = {}
     for said, alike in settings(runs, "init_scale"):
-        scales = alike["init_scale"].values
-        found[said] = float(of(alike.isel(run=scales == PICK[which](scales))).mean())
+        cell = alike.isel(run=(alike["init_scale"] == PICK[which](alike["init_scale"].values)).values)
+        found[said] = float(of(cell).mean()) if cell["half_time"].notnull().all() else np.nan
     return found
 
 

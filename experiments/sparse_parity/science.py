@@ -35,7 +35,7 @@ from phenom_jax.theory.parity import usual_bias
 
 TRAIN, ORDER, TEST, GRADIENT = range(0x9A0, 0x9A4)  # streams of random numbers of one seed, apart from the weights'
 TEST_EXAMPLES = 512
-POPULATION, BLOCK = 1 << 20, 1 << 12  # examples that stand for all, and of them at a time
+POPULATION, BLOCK = 1 << 21, 1 << 12  # examples that stand for all, and of them at a time
 SOLVED, CHANCE = 0.99, 0.6  # chance: half, and 4.5 standard errors of the test examples
 LEAD = 1.5
 BLOCK_OF_SEEDS, EARLY = 4, 0.5  # looked at early: where the first of a block leaves chance, accuracy tells as well

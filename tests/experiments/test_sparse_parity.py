@@ -161,7 +161,7 @@ def test_summary_finds_steps_between_measures():
         "relevant_gradient": [[-0.25] * 5, [nan] * 5],
         "irrelevant_gradient": [[0.125] * 5, [nan] * 5],
     }
-    runs = {"seed": [0, 1], "inputs": [3, 3], "degree": [1, 3]}
+    runs = {"seed": [0, 0], "inputs": [3, 3], "degree": [1, 3]}
     coords = {name: ("run", values, {"hyperparameter": 1}) for name, values in runs.items()}
     summary = summarise(
         xr.Dataset(
@@ -174,7 +174,8 @@ def test_summary_finds_steps_between_measures():
     for name, steps in expected.items():
         np.testing.assert_allclose(summary[f"{name}_step"], steps, err_msg=name)
     np.testing.assert_array_equal(summary["movement"].values[:, -1], [0.9, 0.4])
-    np.testing.assert_allclose(summary["exact_gap"], [0.25, nan])  # one input of three alone, and all of them
+    np.testing.assert_allclose(summary["exact_gap"], [0.75, nan])  # 7 / 8 and 1 / 8: Σ x > -2 in all but one of 8
+    np.testing.assert_allclose(summary["gap"], [0.125, nan])
     np.testing.assert_array_equal(summary["seed_block"], [0, 0])
     np.testing.assert_array_equal(summary["look_step"], [6, nan])
     assert summary["remained"].isnull().all()  # nothing to compare with

@@ -261,7 +261,7 @@ CLAIMS = (
         about=learnt,
         scale="log",
         figure="balance",
-        presets=("", "modes"),
+        presets=("", "large_init", "unwhitened", "modes"),
     ),
     Claim(
         "A ReLU network from small weights ends as regression with its final kernel.",

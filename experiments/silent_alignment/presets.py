@@ -21,13 +21,11 @@ PRESETS = {
         flags={"init_scale": "0.01,0.1", "inputs": "5", "width": "8", "seed": "0:2", "steps": "1500"},
     ),
     "large_init": Preset(
-        help="Depths 2 and 3 over 9 init scales from 0.01 to 1, 10 seeds: 180 runs, about a minute on two cores. How "
-        "much of the alignment is there when learning begins falls with the init scale.",
+        help="Depths 2 and 3, 9 init scales from 0.01 to 1: 180 runs, a minute. Less is aligned when learning begins.",
         flags={"depth": "2,3", "init_scale": "log:0.01:1:9", "learning_rate": "0.02", "seed": "0:10", "steps": "20000"},
     ),
     "unwhitened": Preset(
-        help="Depths 2 and 3, input variances falling as i^-α, α up to 1.5, 10 seeds: 80 runs, about a minute on two "
-        "cores. Outputs turn to the labels as they grow; kernels, whose spectrum is mostly their inputs', turn little.",
+        help="Input variances falling as i^-α, α up to 1.5: 80 runs, a minute. Outputs turn as they grow, kernels less.",
         flags={"depth": "2,3", "spectrum": "0,0.5,1,1.5", "seed": "0:10"},
     ),
     "modes": Preset(

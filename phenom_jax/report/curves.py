@@ -53,7 +53,7 @@ def draw_curves(mark: marks.Curves, results: xr.Dataset) -> matplotlib.figure.Fi
     palette = dict(zip(colour_values, colours(len(colour_values)), strict=True))
     dark = GREY if colour_values != [None] else palette[None]
     of_line = dict(zip(lines, colours(len(lines)) if mark.colour is None else [dark] * len(lines), strict=True))
-    single = None if mark.right else list(lines)[-1]
+    single, theory_drawn = None if mark.right else list(lines)[-1], False
     with style():
         figure, axes = panels(len(panel_values))
         twins = [axis.twinx() for axis in axes] if mark.right else axes
@@ -74,6 +74,7 @@ def draw_curves(mark: marks.Curves, results: xr.Dataset) -> matplotlib.figure.Fi
                     fine = _fine(held["step"].values)
                     curve = np.asarray(theory(runs, fine), float)
                     curve = np.where(np.isfinite(curve), curve, np.nan)
+                    theory_drawn |= bool(np.isfinite(curve).any())
                     target = twin if name in mark.right else axis
                     target.plot(fine * clock.per_step, curve, color=DARK, linewidth=1, linestyle=DASHES, zorder=3)
             if mark.threshold is not None:
@@ -89,7 +90,7 @@ def draw_curves(mark: marks.Curves, results: xr.Dataset) -> matplotlib.figure.Fi
         label_axes(axes, mark.y, clock.label)
         keys = [Key(f"{words(str(colour))} {show(value)}", palette[value], "-") for value in colour_values if colour]
         keys += line_keys(held, lines, of_line)
-        keys += [Key(mark.overlay.label, DARK, "--", 1.0)] if mark.overlay else []
+        keys += [Key(mark.overlay.label, DARK, "--", 1.0)] if mark.overlay and theory_drawn else []
         legend(figure, keys)
         marked = f"dots: lowest {mark.centre} of {long_name(held, mark.lowest)}" if mark.lowest else ""
         note(figure, [*notes, panel_note, colour_note, *_seeds(held, mark.centre), marked])

@@ -46,6 +46,12 @@ def test_theory_is_drawn_over_each_curve_where_it_is_finite(results):
     assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "closed form"
 
 
+def test_the_legend_names_only_theory_that_is_drawn(results):
+    overlay = Overlay("closed form", {"test_loss": lambda runs, steps: np.full(len(steps), np.nan)})
+    figure = draw_curves(Curves({"test_loss": "-"}, SCALE, colour="weight_decay", overlay=overlay), results)
+    assert "closed form" not in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
 def test_the_lowest_centre_is_marked_with_its_step(results):
     figure = draw_curves(
         Curves({"test_loss": "-"}, SCALE, colour="weight_decay", lowest="test_loss", centre="mean"), results

@@ -25,7 +25,7 @@ PRESETS = {
         flags={"depth": "2,3", "init_scale": "log:0.01:1:9", "learning_rate": "0.02", "seed": "0:10", "steps": "20000"},
     ),
     "unwhitened": Preset(
-        help="Input variances falling as i^-α, α up to 1.5: 80 runs, a minute. Outputs turn as they grow, kernels less.",
+        help="Input variances falling as i^-α, α up to 1.5: 80 runs, a minute. Outputs turn while they grow.",
         flags={"depth": "2,3", "spectrum": "0,0.5,1,1.5", "seed": "0:10"},
     ),
     "modes": Preset(

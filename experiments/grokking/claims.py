@@ -119,14 +119,19 @@ def restricted_lead(runs: xr.Dataset) -> float:
     """Steps until half of the test pairs are right over those until their restricted loss has halved, the median over
     its runs.
     """
-    return float(np.median(first_crossing(runs, "test_accuracy", 0.5) / _halved(runs, "restricted_test_loss")))
+    return _lead(first_crossing(runs, "test_accuracy", 0.5), _halved(runs, "restricted_test_loss"))
 
 
 def key_lead(runs: xr.Dataset) -> float:
     """Steps until the test pairs' loss with all frequencies has halved over those with the key ones, the median over
     its runs.
     """
-    return float(np.median(_halved(runs, "summed_test_loss") / _halved(runs, "restricted_test_loss")))
+    return _lead(_halved(runs, "summed_test_loss"), _halved(runs, "restricted_test_loss"))
+
+
+def _lead(others: np.ndarray, own: np.ndarray) -> float:
+    told = np.isfinite(others) | np.isfinite(own)
+    return float(np.median(others[told] / own[told])) if told.any() else np.nan
 
 
 def _halved(runs: xr.Dataset, name: str) -> np.ndarray:
@@ -223,7 +228,7 @@ CLAIMS = (
         scale="log",
         published="shown as a figure",
         figure="weight_norm",
-        presets=("", "transformer"),
+        presets=("", "transformer", "course"),
     ),
     Claim(
         "Restricted loss falls before test accuracy rises.",

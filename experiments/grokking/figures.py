@@ -32,8 +32,8 @@ FIGURES = (
     Figure(
         "delay",
         "The delay over weight decay",
-        "Steps from memorisation to generalisation over weight decay, positive ones, both axes logarithmic: a power law "
-        "is a straight line, 1/decay falls by a decade per decade. Runs that never generalise count as largest.",
+        "Steps from memorisation to generalisation over weight decay, positive ones, both axes logarithmic: a power "
+        "law is a straight line, 1/decay falls by a decade per decade. Runs that never generalise count as largest.",
         Profile(
             "weight_decay",
             {"generalisation_delay": "-"},
@@ -58,9 +58,9 @@ FIGURES = (
     Figure(
         "progress",
         "Progress hidden below the test accuracy",
-        "Restricted loss keeps of the test pairs' logits what depends on a ∘ b through the key frequencies, the control "
-        "through all of them; excluded loss takes the key frequencies away from the train pairs. A frequency is key "
-        "while it has twice an even share of the logits' variance.",
+        "Restricted loss keeps of the test pairs' logits what depends on a ∘ b through the key frequencies, the "
+        "control through all of them; excluded loss takes the key frequencies away from the train pairs. A "
+        "frequency is key while it has twice an even share of the logits' variance.",
         Curves(
             {"test_loss": "--", "restricted_test_loss": "-", "summed_test_loss": ":", "excluded_loss": "-."},
             Scale("loss (nat)", log=True),

@@ -2,7 +2,7 @@
 
 A small network learns a ∘ b from part of the table, fits it, and much later, if weights decay, answers the rest.
 
-python -m launch.grokking            @RUNS@ runs, about two minutes on two CPU cores
+python -m launch.grokking            100 runs, one to three minutes on two CPU cores
 python -m launch.grokking --preset=nanda --seed=0:16
 """
 

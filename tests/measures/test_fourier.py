@@ -1,11 +1,12 @@
 """Fourier measures against numpy's transforms, dense projections and networks that are trigonometry."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
 
-from phenom_jax.measures.fourier import excluded_loss, gini, key_frequencies, restricted_loss, spectrum
+from phenom_jax.measures.fourier import excluded_loss, gini, key_frequencies, logit_spectrum, restricted_loss, spectrum
 from phenom_jax.tasks.modular import table
 
 P = 13
@@ -101,8 +102,22 @@ def test_spectrum_follows_the_order_of_the_group_and_ignores_the_mean():
     assert not spectrum(np.zeros((P, 2), np.float32), tokens).any()
 
 
-def test_key_frequencies_have_half_an_even_share():
-    assert key_frequencies(jnp.array([0.6, 0.25, 0.10, 0.05])).tolist() == [True, True, False, False]
+def test_key_frequencies_have_twice_an_even_share():
+    assert key_frequencies(jnp.array([0.5, 0.3, 0.10, 0.05, 0.05])).tolist() == [True, False, False, False, False]
+
+
+def test_a_network_that_uses_all_frequencies_alike_has_no_key():
+    """Of the perceptrons' 29 frequencies 25 to 29 were key once, so that nothing was restricted."""
+    assert not key_frequencies(jnp.full(29, 1 / 29)).any()
+    assert key_frequencies(jax.random.dirichlet(jax.random.key(0), jnp.ones(29))).sum() <= 14
+
+
+def test_the_logits_of_a_trigonometric_network_are_in_its_frequency():
+    questions = table("add", P)
+    logits = wave_logits(questions, 3, 2.0) + wave_logits(questions, 5, 1.0)
+    shares = logit_spectrum(jnp.asarray(logits), questions.cyclic.cosets_nxn)
+    np.testing.assert_allclose(shares, [0, 0, 0.8, 0, 0.2, 0], atol=1e-5)
+    assert not logit_spectrum(jnp.zeros_like(logits), questions.cyclic.cosets_nxn).any()
 
 
 @pytest.mark.parametrize("norms", [[1, 1, 1], [0, 0, 5], [3, 1, 2, 2], [0, 0]])

@@ -38,10 +38,10 @@ def lines(word: str) -> Lines:
     return {f"train_{word}": "--", f"test_{word}": "-"}
 
 
-def final(x: str, colour: str, word: str, *verticals: VLine) -> Profile:
-    """Returns final train and test error or loss over a hyperparameter."""
+def final(x: str, colour: str, word: str, shown: Lines, *verticals: VLine) -> Profile:
+    """Returns final error or loss over a hyperparameter."""
     options = {"colour": colour, "panel": "label_noise", "log_x": True, "centre": "mean"}
-    return Profile(x, lines(word), SCALES[word], verticals=verticals, **options)
+    return Profile(x, shown, SCALES[word], verticals=verticals, **options)
 
 
 FITS = VLine(threshold, "width that fits the train set")
@@ -49,15 +49,15 @@ FIGURES = (
     Figure(
         "error_over_width",
         "Model-wise: error",
-        "Train error (dashed) and test error (solid) at the end of training over width. Where labels are noisy test "
-        "error peaks near the least width from which on train error is at most 1 % (dotted, median over seeds).",
-        final("width", "samples", "error", FITS),
+        "Test error at the end of training over width. Where labels are noisy it peaks near the least width from which "
+        "on train error is at most 1 % (dotted, median over seeds).",
+        final("width", "samples", "error", {"test_error": "-"}, FITS),
     ),
     Figure(
         "loss_over_width",
         "Model-wise: loss",
-        "The same of the cross-entropy, which peaks even where the error does not.",
-        final("width", "samples", "loss", FITS),
+        "Train (dashed) and test (solid) cross-entropy; that of test examples peaks even where their error does not.",
+        final("width", "samples", "loss", lines("loss"), FITS),
     ),
     Figure(
         "phases",
@@ -86,14 +86,14 @@ FIGURES = (
         "Sample-wise: error",
         "Train error (dashed) and test error (solid) at the end of training over the number of train examples. Near "
         "the threshold of a width more examples may hurt.",
-        final("samples", "width", "error"),
+        final("samples", "width", "error", lines("error")),
         of=around_threshold,
     ),
     Figure(
         "loss_over_samples",
         "Sample-wise: loss",
         "The same of the cross-entropy.",
-        final("samples", "width", "loss"),
+        final("samples", "width", "loss", lines("loss")),
         of=around_threshold,
     ),
 )

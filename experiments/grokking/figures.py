@@ -1,10 +1,20 @@
 """The figures of a grokking sweep."""
 
+import numpy as np
+import xarray as xr
+
 from phenom_jax.report.marks import Curves, Figure, PhaseMap, Profile, Scale, Spectrum
 
 ACCURACY = Scale("accuracy", limits=(-0.02, 1.02))
 LARGEST = {"width": max, "train_fraction": max}
 OTHERS = ("width", "learning_rate", "model", "activation", "train_fraction", "init_scale", "operation")
+
+
+def never_is_infinite(results: xr.Dataset) -> xr.Dataset:
+    """Returns the results with an infinite delay where a run does not generalise."""
+    delay = results["generalisation_delay"]
+    return results.assign(generalisation_delay=delay.fillna(np.inf).assign_attrs(delay.attrs))
+
 
 FIGURES = (
     Figure(
@@ -37,10 +47,11 @@ FIGURES = (
         Profile(
             "weight_decay",
             {"generalisation_delay": "-"},
-            Scale("steps from memorisation to generalisation", log=True),
+            Scale("delay (steps)", log=True),
             colour=OTHERS,
             log_x=True,
         ),
+        of=never_is_infinite,
     ),
     Figure(
         "weight_norm",

@@ -17,8 +17,8 @@ EXACT = {"excess_risk": lambda runs, steps: closed_form(runs, steps).total}
 def linear_by_scale(results: xr.Dataset) -> xr.Dataset:
     """Returns the linear models with the excess risk of each scale as a variable of its own."""
     linear = results.isel(run=(results["model"] == "linear").values)
-    risk = linear["scale_risk"]
-    return linear.assign({f"scale_{index}": risk.isel(scale=index, drop=True) for index in range(risk.sizes["scale"])})
+    parts = enumerate(linear["scale_risk"].transpose("scale", ...))
+    return linear.assign({f"scale_{index}": part.drop_vars("scale") for index, part in parts})
 
 
 def scales_mark(linear: xr.Dataset) -> Curves:
@@ -68,6 +68,7 @@ FIGURES = (
             lowest="excess_risk",
             overlay=Overlay("closed form", EXACT),
         ),
+        of=linear_by_scale,
     ),
     Figure(
         "scales",

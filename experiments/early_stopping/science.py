@@ -187,7 +187,7 @@ def ridge_path(state: State, hp: EarlyStopping) -> RidgeMeasures:
     def solve(penalty: jax.Array) -> jax.Array:
         return cg(lambda weights: moments_DxD @ weights + penalty * weights, target_D, tol=1e-6)[0]
 
-    weights_RxD = jax.vmap(solve)(jnp.asarray(PENALTIES))
+    weights_RxD = jax.vmap(solve)(jnp.asarray(PENALTIES, labels_N.dtype))
     return RidgeMeasures(
         ridge_excess_risk=jax.vmap(lambda weights: by_scale(weights, hp).sum())(weights_RxD),
         ridge_validation_loss=jax.vmap(lambda w: squared_error(Linear(w), state.validation, hp.validation))(

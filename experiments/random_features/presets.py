@@ -15,13 +15,13 @@ PRESETS = {
         flags={"seed": "0:6", "ridge": "0,1e-3,1e-1", "features": "10,20,30,45,90", "samples": "30", "dimension": "10"},
     ),
     "finite_size": Preset(
-        help="The same at d = 20, 40, 80 with N/d and n/d held, ridge 1e-2, 120 seeds, 1440 regressions, a minute on "
+        help="The same at d = 20, 50, 100 with N/d and n/d held, ridge 1e-2, 100 seeds, 1200 regressions, a minute on "
         "two cores: what finite sizes add to the limit, and how it shrinks.",
-        flags={"seed": "0:120", "activation": "relu,fourier", "ridge": "1e-2"}
+        flags={"seed": "0:100", "activation": "relu,fourier", "ridge": "1e-2"}
         | {
-            "dimension": "20,20,40,40,80,80",
-            "samples": "60,60,120,120,240,240",
-            "features": "30,120,60,240,120,480",
+            "dimension": "20,20,50,50,100,100",
+            "samples": "60,60,150,150,300,300",
+            "features": "30,120,75,300,150,600",
             "zip": "dimension,samples,features",
         },
     ),

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments.early_stopping import (
+from experiments.early_stopping import experiment
+from experiments.early_stopping.presets import PRESETS
+from experiments.early_stopping.science import (
     PENALTIES,
-    PRESETS,
+    SCALES,
     EarlyStopping,
-    experiment,
+    closed_form,
     init,
     measure,
     ridge_path,
@@ -22,10 +24,10 @@ from experiments.early_stopping import (
     step_sizes_of,
     summarise,
 )
-from experiments.early_stopping.scales import SCALES, closed_form
 from phenom_jax.engine.flags import parse
 from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.report.draw import draw
 from phenom_jax.sizes import Size
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.theory.epochwise import excess_risk
@@ -147,7 +149,7 @@ def test_the_sweep_is_its_runs_and_its_summary_finds_where_to_stop(tmp_path):
     np.testing.assert_allclose(exact.total, 2 * 0.45**2)
     assert results.scale.values.tolist() == [1, 2]
     for figure in experiment.figures:
-        assert figure.draw(results) is not None
+        assert draw(figure, results) is not None
 
 
 def test_a_summary_of_runs_that_were_not_measured_is_nan():
@@ -214,10 +216,11 @@ def test_presets_parse():
         runs[name] = len(parse_sweep(EarlyStopping, axes, zips))
         assert preset.help
     assert runs == {
-        "": 6000,
-        "aligned": 6000,
+        "": 2400,
+        "debug": 8,
+        "aligned": 1200,
         "three_scales": 400,
-        "gaussian": 6000,
+        "gaussian": 2400,
         "ridge": 600,
         "network": 120,
         "noise": 3400,

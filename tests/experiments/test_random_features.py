@@ -1,4 +1,4 @@
-"""Random features of one run: exact risks against samples, its independence of padding, its refusals, its claims."""
+"""Random features of one run: exact risks against samples, its independence of padding, its refusals."""
 
 import functools
 import re
@@ -7,27 +7,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
 from scipy.special import hyp0f1
 
-from experiments.random_features import (
-    PRESETS,
+from experiments.random_features import experiment
+from experiments.random_features.presets import PRESETS
+from experiments.random_features.science import (
     SMALLEST_RIDGE,
     RandomFeatures,
     _bessel_0f1,
-    experiment,
     features,
     init,
     measure,
     target,
 )
-from experiments.random_features.claims import CLAIMS
-from experiments.random_features.figures import FIGURES
-from experiments.random_features.limit import limit
 from phenom_jax.engine.flags import parse
 from phenom_jax.experiment import quantities
-from phenom_jax.hparams import InvalidValue, build, fields
-from phenom_jax.results.claims import decide_all
+from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
 from phenom_jax.sweep.axes import parse_sweep
 
@@ -157,101 +152,4 @@ def test_presets_parse():
         axes = dict(preset.flags)
         zips = [axes.pop("zip")] if "zip" in axes else []
         runs[name] = len(parse_sweep(RandomFeatures, axes, zips))
-    assert runs == {"": 1440, "finite_size": 960, "course": 540}
-
-
-def sweep(risk, seeds=12, **axes):
-    """Returns finished results whose excess risk is `risk(coordinates, random numbers)`."""
-    defaults = {name: field.default for name, field in fields(RandomFeatures).items()}
-    axes = {"seed": range(seeds)} | axes
-    grids = np.meshgrid(*[np.arange(len(values)) for values in axes.values()], indexing="ij")
-    count = grids[0].size
-    columns = {
-        name: np.asarray(list(axes[name]))[grids[list(axes).index(name)].ravel()]
-        if name in axes
-        else np.full(count, default)
-        for name, default in defaults.items()
-    }
-    coords = {name: ("run", values, {"hyperparameter": 1}) for name, values in columns.items()}
-    results = xr.Dataset(
-        coords=coords | {"status": ("run", np.full(count, "finished"))}, attrs={"order": list(defaults)}
-    )
-    values = risk(results, np.random.default_rng(0).normal(size=count))
-    return results.assign(excess_risk=("run", values), test_error=("run", values + results["noise"].values ** 2))
-
-
-COUNTS = (30, 90, 120, 150, 180, 300, 600)
-
-
-def by_limit(results, normal, at_threshold=1e3, factor=1.0):
-    exact = np.array([limit(results.isel(run=slice(row, row + 1)))[0] for row in range(results.sizes["run"])])
-    return np.minimum(exact, at_threshold) * factor * np.exp(0.1 * normal)
-
-
-def test_claims_that_are_true_hold():
-    results = sweep(by_limit, features=COUNTS, ridge=(0.0, 0.01, 0.1), activation=("relu", "fourier"))
-    found = decide_all(CLAIMS, results)
-    assert {name: decision.verdict for name, decision in found.items()} == {
-        "peak_at_threshold": "holds",
-        "ridge_flattens": "holds",
-        "agrees_with_limit": "holds",
-        "approaches_limit": "undecided",
-        "second_descent": "holds",
-        "one_dimension": "undecided",
-    }
-    assert found["agrees_with_limit"].numbers["cells"] == 2 * 3 * 5
-
-
-def test_claims_that_are_false_fail():
-    axes = {"features": COUNTS, "ridge": (0.0, 0.1)}
-    found = decide_all(CLAIMS, sweep(lambda r, n: by_limit(r, n, factor=1.3), **axes))
-    assert found["agrees_with_limit"].verdict == "fails"
-    rising = sweep(lambda r, n: r["features"].values * (1 + r["ridge"].values) * np.exp(0.01 * n), **axes)
-    found = decide_all(CLAIMS, rising)
-    assert {found[name].verdict for name in ("peak_at_threshold", "ridge_flattens", "second_descent")} == {"fails"}
-
-
-@pytest.mark.parametrize("extra, verdict", [(0.0, "holds"), (0.3, "fails")])
-def test_finite_sizes_are_extrapolated(extra, verdict):
-    def risk(results, normal):
-        return by_limit(results, normal, factor=1 + extra + 8 / results["dimension"].values)
-
-    parts = [
-        sweep(risk, seeds=40, dimension=(d,), samples=(3 * d,), features=(6 * d,), ridge=(0.0, 0.01))
-        for d in (20, 40, 80)
-    ]
-    found = decide_all(CLAIMS, xr.concat(parts, "run", data_vars="minimal", coords="minimal", compat="override"))
-    assert found["approaches_limit"].verdict == verdict
-    assert found["approaches_limit"].numbers["families"] == 2
-
-
-@pytest.mark.parametrize("power, verdict", [(1.0, "fails"), (-1.0, "holds")])
-def test_the_line_is_decided_by_the_most_features(power, verdict):
-    results = sweep(
-        lambda r, n: r["features"].values ** power * np.exp(0.1 * n),
-        inputs=("line",),
-        features=(10, 100, 2000),
-        samples=(100,),
-    )
-    assert decide_all(CLAIMS, results)["one_dimension"].verdict == verdict
-
-
-def test_figures_are_drawn_where_there_is_something_to_draw():
-    on_sphere = sweep(by_limit, features=COUNTS, ridge=(0.0, 0.1), seeds=3)
-    line = sweep(lambda r, n: np.exp(n), inputs=("line",), features=(10, 100, 2000), samples=(100,), seeds=3)
-    sizes_ = [
-        sweep(by_limit, seeds=3, dimension=(d,), samples=(3 * d,), features=(6 * d,), ridge=(0.0, 0.01))
-        for d in (20, 40, 80)
-    ]
-    finite = xr.concat(sizes_, "run", data_vars="minimal", coords="minimal", compat="override")
-    drawn = [
-        {figure.name for figure in FIGURES if figure.draw(results) is not None} for results in (on_sphere, line, finite)
-    ]
-    assert drawn == [{"risk"}, {"line", "as_printed"}, {"finite_sizes"}]
-
-
-def test_without_any_run_over_all_is_undecided():
-    results = sweep(by_limit, features=COUNTS)
-    found = decide_all(CLAIMS, results.assign_coords(status=("run", np.full(results.sizes["run"], "waiting"))))
-    assert {decision.verdict for decision in found.values()} == {"undecided"}
-    assert not any("could not be computed" in decision.statistic for decision in found.values())
+    assert runs == {"": 3840, "debug": 90, "finite_size": 1200, "course": 540}

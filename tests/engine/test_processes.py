@@ -67,7 +67,7 @@ class Processes:
 
 def ended(processes: list[subprocess.Popen]) -> tuple[list[int], str]:
     """Returns the exit codes and what the first process printed."""
-    said = [process.communicate(timeout=120)[0] for process in processes]
+    said = [process.communicate()[0] for process in processes]
     return [process.returncode for process in processes], said[0]
 
 

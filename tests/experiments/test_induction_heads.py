@@ -31,7 +31,7 @@ def train(hp, steps):
 
 @pytest.mark.usefixtures("float64")
 def test_a_head_forms_as_the_loss_falls():
-    """Seed 3 of the default, in float64, is on its plateau at step 180 and has solved the task with an induction head by 420."""
+    """Seed 3, in float64, is on its plateau at step 180 and has solved the task with an induction head by 420."""
 
     hp = InductionHeads(seed=jnp.int32(3))
 

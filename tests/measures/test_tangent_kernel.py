@@ -36,6 +36,7 @@ def dense_kernel(model, x_NxI):
     return flat_MxP @ flat_MxP.T
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("kind", [DeepLinear, DeepReLU])
 def test_every_way_gives_the_kernel_of_the_dense_jacobian(kind):
     x_NxI, vector_NxC = (jax.random.normal(jax.random.key(seed), (6, size)) for seed, size in ((1, 4), (2, 2)))
@@ -46,11 +47,12 @@ def test_every_way_gives_the_kernel_of_the_dense_jacobian(kind):
         return dense_kernel(model, x_NxI), by_rows, layered_kernel(layers(model, x_NxI)), product
 
     dense_MxM, by_rows_MxM, by_layers_MxM, product_NxC = quick(lambda: every_way(network(kind)))()
-    np.testing.assert_allclose(by_rows_MxM, dense_MxM, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(by_layers_MxM, dense_MxM, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(product_NxC.reshape(-1), dense_MxM @ vector_NxC.reshape(-1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(by_rows_MxM, dense_MxM, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(by_layers_MxM, dense_MxM, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(product_NxC.reshape(-1), dense_MxM @ vector_NxC.reshape(-1), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.usefixtures("float64")
 def test_between_examples_it_is_a_block_of_the_whole_and_padding_adds_nothing():
     x_NxI = jax.random.normal(jax.random.key(1), (6, 4))
 
@@ -59,9 +61,9 @@ def test_between_examples_it_is_a_block_of_the_whole_and_padding_adds_nothing():
         return whole, layered_kernel(layers(model, x_NxI[:2]), layers(model, x_NxI[2:]))
 
     whole_MxM, block = quick(lambda: kernels(network(DeepReLU)))()
-    np.testing.assert_allclose(block, whole_MxM[:4, 4:], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(block, whole_MxM[:4, 4:], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(
-        quick(lambda: kernels(network(DeepReLU, padded=9)))()[0], whole_MxM, rtol=1e-5, atol=1e-6
+        quick(lambda: kernels(network(DeepReLU, padded=9)))()[0], whole_MxM, rtol=1e-9, atol=1e-12
     )
 
 

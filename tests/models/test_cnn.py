@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from phenom_jax.models.cnn import FiveLayerCNN, SmallCNN
 from phenom_jax.models.convolution import Normaliser, times
@@ -25,6 +26,7 @@ def test_the_number_of_weights():
     assert weights(ResNet18, (32, 32, 3), 64) == 11171146
 
 
+@pytest.mark.usefixtures("float64")
 def test_padding_changes_no_answer_of_the_small_network():
     x = jax.random.normal(jax.random.key(1), (6, 8))
 
@@ -32,9 +34,10 @@ def test_padding_changes_no_answer_of_the_small_network():
         return jax.jit(lambda: SmallCNN(KEY, shape=(1, 8, 1), classes=4, width=width)(x))()
 
     alone, inside = answer(Size(2, 2)), answer(Size(2, 3))
-    np.testing.assert_allclose(inside, alone, atol=1e-6)
+    np.testing.assert_allclose(inside, alone, rtol=1e-9)
 
 
+@pytest.mark.usefixtures("float64")
 def test_padding_changes_no_training_of_the_five_layers():
     model, shape = FiveLayerCNN, (4, 4, 3)
     x = jax.random.normal(jax.random.key(1), (6, int(np.prod(shape))))
@@ -49,6 +52,7 @@ def test_padding_changes_no_training_of_the_five_layers():
     same_training(plain, alone, padded, inside)
 
 
+@pytest.mark.usefixtures("float64")
 def test_padding_changes_no_training_of_a_residual_block():
     x = jax.random.normal(jax.random.key(1), (3, 4, 4, 3))
 
@@ -85,5 +89,5 @@ def trained(loss, make):
 def same_training(plain, alone, padded, inside):
     """The losses are alike and no padded weight has moved from zero."""
     assert np.isfinite(alone)
-    np.testing.assert_allclose(inside, alone, rtol=1e-4)
+    np.testing.assert_allclose(inside, alone, rtol=1e-9)
     assert sum(map(np.count_nonzero, jax.tree.leaves(padded))) == sum(map(np.count_nonzero, jax.tree.leaves(plain)))

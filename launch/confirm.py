@@ -17,11 +17,13 @@ import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import experiments
+from launch import determinism
+from phenom_jax.claims import Claim
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import fields
 from phenom_jax.report.confirmed import Entry, Row, entries, results_md, scoreboard
@@ -36,49 +38,58 @@ BAD_INPUT = 2
 
 
 class Job(NamedTuple):
-    """A preset whose sweep tests claims, at confirming seeds."""
+    """A sweep that tests claims, at confirming seeds.
 
-    experiment: Experiment
+    Attributes:
+      experiment, preset: as in the table.
+      claims: those that it tests.
+      flags: of the preset, part of what is confirmed.
+      arguments: the command after `python -m`, without --out.
+    """
+
+    experiment: str
     preset: str
+    claims: tuple[Claim, ...]
+    flags: Mapping[str, str]
+    arguments: list[str]
 
     @property
     def name(self) -> str:
-        return f"{self.experiment.name}/{self.preset}" if self.preset else self.experiment.name
-
-    @property
-    def arguments(self) -> list[str]:
-        """The command's own, as many seeds as the preset has from FIRST_SEED on."""
-        seed, flags = fields(self.experiment.hparams)["seed"], self.experiment.presets[self.preset].flags
-        count = len(parse_axis(seed, flags.get("seed", str(seed.default))))
-        preset = [f"--preset={self.preset}"] if self.preset else []
-        return [f"launch.{self.experiment.name}", *preset, f"--seed={FIRST_SEED}:{FIRST_SEED + count}"]
+        return f"{self.experiment}/{self.preset}" if self.preset else self.experiment
 
 
 def jobs() -> list[Job]:
-    """Returns every preset that a claim names, in the order of the experiments' names."""
+    """Returns every preset that a claim names, in the order of their names, and those of launchers of their own."""
     found = []
     for module in pkgutil.iter_modules(experiments.__path__, "experiments."):
-        experiment: Experiment = importlib.import_module(module.name).experiment
-        named = {preset for claim in experiment.claims for preset in claim.presets}
-        found += [Job(experiment, preset) for preset in experiment.presets if preset in named]
-    return found
+        if module.name != "experiments.llc":
+            found += _presets(importlib.import_module(module.name).experiment)
+    seeds = f"--seeds={FIRST_SEED}:{FIRST_SEED + 64}"
+    return [*found, Job("determinism", "", determinism.CLAIMS, determinism.FLAGS, ["launch.determinism", seeds])]
 
 
-def read(path: Path = RESULTS) -> list[Row]:
+def _presets(experiment: Experiment) -> Iterator[Job]:
+    """Yields the presets that test claims, each with as many seeds as it has, from FIRST_SEED on."""
+    seed = fields(experiment.hparams)["seed"]
+    for name, preset in experiment.presets.items():
+        claims = tuple(claim for claim in experiment.claims if name in claim.presets)
+        count = len(parse_axis(seed, preset.flags.get("seed", str(seed.default))))
+        chosen = [f"--preset={name}"] if name else []
+        words = [f"launch.{experiment.name}", *chosen, f"--seed={FIRST_SEED}:{FIRST_SEED + count}"]
+        if claims:
+            yield Job(experiment.name, name, claims, preset.flags, words)
+
+
+def read() -> list[Row]:
     """Returns the confirmed rows."""
-    return json.loads(path.read_text()) if path.exists() else []
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
 def table(all_jobs: Sequence[Job], rows: Sequence[Row]) -> list[Entry]:
     """Returns every claim of every job with the row that confirms it."""
 
-    def tested() -> Iterator:
-        for job in all_jobs:
-            for claim in job.experiment.claims:
-                if job.preset in claim.presets:
-                    yield job.experiment.name, job.preset, job.experiment.presets[job.preset].flags, claim
-
-    return entries(tested(), rows)
+    tested = [(job.experiment, job.preset, job.flags, claim) for job in all_jobs for claim in job.claims]
+    return entries(tested, rows)
 
 
 def publish(all_jobs: Sequence[Job], rows: Sequence[Row]) -> None:
@@ -104,10 +115,10 @@ def confirm(job: Job, out: Path, train: Callable[[list[str]], int]) -> list[Row]
     code = train([*job.arguments, f"--out={directory}"])
     if code:
         raise RuntimeError(f"{job.name}: exit code {code}")
-    of_preset = {claim.statement for claim in job.experiment.claims if job.preset in claim.presets}
+    statements = {claim.statement for claim in job.claims}
     command = " ".join(["python -m", *job.arguments])
     rows: list[Row] = json.loads((directory / "claims.json").read_text())
-    return [{**row, "preset": job.preset, "command": command} for row in rows if row["statement"] in of_preset]
+    return [{**row, "preset": job.preset, "command": command} for row in rows if row["statement"] in statements]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -119,8 +130,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/confirm"), help="where the sweeps are kept")
     asked = parser.parse_args(arguments)
     everything = jobs()
-    chosen = [job for job in everything if not asked.names or {job.name, job.experiment.name} & set(asked.names)]
-    unknown = set(asked.names) - {job.name for job in everything} - {job.experiment.name for job in everything}
+    chosen = [job for job in everything if not asked.names or {job.name, job.experiment} & set(asked.names)]
+    unknown = set(asked.names) - {job.name for job in everything} - {job.experiment for job in everything}
     if unknown:
         allowed = ", ".join(job.name for job in everything)
         print(f"NAME: {', '.join(sorted(unknown))}, allowed are {allowed}", file=sys.stderr)
@@ -138,7 +149,7 @@ def main(arguments: Sequence[str]) -> int:
             print(error, file=sys.stderr)
             failed += 1
             continue
-        kept = [row for row in read() if (row["experiment"], row["preset"]) != (job.experiment.name, job.preset)]
+        kept = [row for row in read() if (row["experiment"], row["preset"]) != (job.experiment, job.preset)]
         publish(everything, sorted([*kept, *rows], key=lambda row: (row["experiment"], row["preset"])))
         for row in rows:
             print(f"{row['verdict']:>10}  {row['statement']} {row['said']}", flush=True)

@@ -4,9 +4,9 @@ from phenom_jax.experiment import Preset
 
 PRESETS = {
     "": Preset(
-        help="Addition mod 53, one hidden layer: 10 seeds x weight decay 0, 0.1, 0.3, 1, 3 x width 48, 128, one to three "
-        "minutes on two cores. Without decay none generalises; with it the wide ones do, the sooner the larger the "
-        "decay, up to a decay of 3, which keeps most from it.",
+        help="Addition mod 53, one hidden layer: 10 seeds x weight decay 0, 0.1, 0.3, 1, 3 x width 48, 128, one to "
+        "three minutes on two cores. Without decay none generalises; with it the wide ones do, the sooner the larger "
+        "the decay, up to a decay of 3, which keeps most from it.",
         flags={
             "modulus": "53",
             "learning_rate": "5e-2",

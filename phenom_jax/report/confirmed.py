@@ -141,7 +141,7 @@ def results_md(found: Sequence[Entry]) -> str:
         "made. Made by `python -m launch.confirm`; do not edit. Intervals are of 95 %, p is two-sided and adjusted "
         f"(Holm) for the claims of the sweep. Confirmed: {counts or 'none yet'}.",
     ]
-    for experiment in dict.fromkeys(entry.experiment for entry in sorted(confirmed)):
+    for experiment in sorted({entry.experiment for entry in confirmed}):
         lines = ["| claim | published | found | p | verdict |", "|---|---|---|---|---|"]
         own = [entry for entry in confirmed if entry.experiment == experiment]
         lines += [_line(entry.row) for entry in own if entry.row]

@@ -154,7 +154,6 @@ CLAIMS = (
         above(MARGIN["test_error"]),
         published="a peak with 15 % noise, none without (MNIST-1D)",
         figure="error_over_width",
-        presets=("", "digits"),
     ),
     over_samples("error", "figure 11"),
     over_samples("loss", "section 7"),

@@ -183,7 +183,7 @@ def test_presets_parse(monkeypatch):
         "": 112,
         "debug": 6,
         "mnist1d": 160,
-        "digits": 144,
+        "digits": 128,
         "mnist5000": 64,
         "samplewise": 288,
         "epochwise": 16,

@@ -39,7 +39,7 @@ def published(tmp_path, monkeypatch):
     """Returns the two jobs of an experiment whose table lies in a folder of the test's own."""
     for name, path in (("RESULTS", "results.json"), ("PAGE", "RESULTS.md"), ("README", "README.md")):
         monkeypatch.setattr(confirm, name, tmp_path / path)
-    (tmp_path / "README.md").write_text("# It\n<!-- scoreboard: made -->\nold\n<!-- end of the scoreboard -->\nrest\n")
+    (tmp_path / "README.md").write_text("# It\n<!-- scoreboard: made -->\noutdated\n<!-- end of the scoreboard -->\nrest\n")
     jobs = [Job("toy", "", CLAIMS, FLAGS, ["launch.toy"]), Job("toy", "other", CLAIMS[1:], FLAGS, ["launch.toy"])]
     monkeypatch.setattr(confirm, "jobs", lambda: jobs)
 
@@ -70,7 +70,7 @@ def test_rows_are_published_and_not_made_again(tmp_path, published):
     assert "commit abcdef01" in page and "explored only" not in page
     assert page == results_md(confirm.table(jobs, rows))
     readme = (tmp_path / "README.md").read_text()
-    assert readme.startswith("# It\n") and readme.endswith("rest\n") and "old" not in readme
+    assert readme.startswith("# It\n") and readme.endswith("rest\n") and "outdated" not in readme
     assert readme.index("**fails**") < readme.index("| holds |")
     assert run(tmp_path) == 0 and len(trained) == 2
     assert run(tmp_path, "toy/other", "--again") == 0 and trained[2:] == ["toy/other"]

@@ -34,6 +34,7 @@ FORMAT = 2
 CONFIG = "config.json"
 LOCK = "lock"
 RECORDED = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
+CODE = (":/phenom_jax", ":/experiments", ":/launch")
 DECIDING = ("float_type", "matmul_precision", "retire_done")  # the settings that decide results, beside the schedule
 
 
@@ -70,7 +71,7 @@ class Environment:
     Attributes:
       versions: of Python and the libraries that compute.
       commit: of the checkout this package lies in, or None outside one.
-      modified: whether tracked files of that checkout differ from the commit.
+      modified: whether tracked code of that checkout differs from the commit.
       processor: of the host.
     """
 
@@ -311,7 +312,7 @@ def environment() -> Environment:
         versions={"phenom_jax": phenom_jax.__version__, "python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in RECORDED},
         commit=commit,
-        modified=bool(commit and _git("status", "--porcelain", "--untracked-files=no")),
+        modified=bool(commit and _git("status", "--porcelain", "--untracked-files=no", "--", *CODE)),
         platform=device.platform,
         device=device.device_kind,
         device_count=jax.device_count(),

@@ -42,8 +42,8 @@ def transition(results: xr.Dataset) -> Curves:
     lines: Lines = {"loss_share": "-", "score": "--", "norm_share": ":"}
     if results["context_share"].notnull().any():
         lines = {**lines, "context_share": "-."}
-    clock = Clock("step, % of that of the steepest fall", 1)
-    return Curves(lines, Scale("share", limits=(0, 1.05)), panel=KINDS, clock=clock, threshold=MATCHING)
+    clock, deepest = Clock("step, % of that of the steepest fall", 1), {"layers": max, "width": max}
+    return Curves(lines, Scale("share", limits=(0, 1.05)), panel=KINDS, at=deepest, clock=clock, threshold=MATCHING)
 
 
 def chains(results: xr.Dataset) -> xr.Dataset:

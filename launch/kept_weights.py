@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 import experiments
-from experiments.llc.source import Network, Source, padded, unpadded
+from experiments.llc.source import Network, Source
 from phenom_jax.engine.config import Settings, read_config
 from phenom_jax.engine.program import hp_shapes
 from phenom_jax.experiment import Experiment, Quantity
@@ -33,12 +33,15 @@ TRAINED = ("finished", "done")
 
 
 class Anchor(NamedTuple):
-    """One kept state: the name of its network, the place of its run in the sweep and its own in the run, a checksum."""
+    """One kept state: the name of its network, the place of its run in the sweep and its own in the run, a checksum,
+    and the seed of that run.
+    """
 
     network: str
     source: int
     checkpoint: int
     checksum: int
+    seed: int
 
 
 class Trained(NamedTuple):
@@ -100,7 +103,9 @@ def read_trained(directory: Path, exact: Mapping[str, Callable[[xr.Dataset], xr.
     quantities |= {name: Quantity(words, units) for name, (words, units, _) in measures.items()}
     quantities |= {name: Quantity(field.help) for name, field in _numbers(experiment, config.sweep).items()}
     anchors = [
-        Anchor(_network_name(experiment, item.run), item.place, index, _checksum(item, index))
+        Anchor(
+            _network_name(experiment, item.run), item.place, index, _checksum(item, index), int(item.run.values["seed"])
+        )
         for item in kept
         for index in range(len(item.steps))
     ]
@@ -180,6 +185,30 @@ def _network(experiment: Experiment, kept: Sequence[_Kept], measures: _Measures,
     )
 
 
+def unpadded(kept: np.ndarray, shape: Sequence[int], name: str) -> np.ndarray:
+    """Returns the leading corner of `kept`, which must be all that is not zero.
+
+    Args:
+      kept: [K, ...] one leaf of a run's kept states.
+      shape: of the leaf without padding.
+      name: of the leaf.
+    Raises:
+      InvalidValue: padding of this model does not lie beyond the corner.
+    """
+    corner = (slice(None), *map(slice, shape))
+    if np.count_nonzero(kept) != np.count_nonzero(kept[corner]):
+        raise InvalidValue(
+            f"run: weights {name} are not zero outside their leading {' x '.join(map(str, shape))}, so padding cannot "
+            "be told from weights; train every size in a sweep of its own"
+        )
+    return kept[corner]
+
+
+def padded(leaf: np.ndarray, kept: int, shape: Sequence[int]) -> np.ndarray:
+    """Returns `leaf` [k, ...] with zeros behind it up to [kept, *shape]."""
+    return np.pad(leaf, [(0, more - has) for has, more in zip(leaf.shape, (kept, *shape), strict=True)])
+
+
 def _measures(results: xr.Dataset) -> _Measures:
     """Returns the scalar measures of a training by fact: what they are, their units, and values over (run, step)."""
     return {
@@ -190,9 +219,10 @@ def _measures(results: xr.Dataset) -> _Measures:
 
 
 def _numbers(experiment: Experiment, sweep: Sweep) -> dict[str, Field]:
-    """Returns the hyperparameters that are numbers and vary over the sweep, by fact."""
+    """Returns the hyperparameters beside the seed that are numbers and vary over the sweep, by fact."""
     declared = fields(experiment.hparams)
-    return {f"trained_with_{name}": declared[name] for name in varying(sweep) if declared[name].type is not str}
+    names = [name for name in varying(sweep) if name != "seed" and declared[name].type is not str]
+    return {f"trained_with_{name}": declared[name] for name in names}
 
 
 def _at(values: xr.DataArray, run_id: str, steps: np.ndarray) -> np.ndarray:

@@ -2,23 +2,26 @@
 
 python -m launch.llc --run=DIR
 python -m launch.llc --experiment=deep_linear
+python -m launch.llc --experiment=deep_linear --source_seeds=10000:10008
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import xarray as xr
 
-from experiments.llc import LLC, around
+from experiments.llc import around
 from experiments.llc import experiment as anywhere
+from experiments.llc.presets import PRESETS
+from experiments.llc.science import LLC
 from launch.kept_weights import Anchor, Trained, find, read_trained
 from phenom_jax.engine.flags import parse
 from phenom_jax.engine.launch import BAD_INPUT, INTERRUPTED, launch
@@ -30,45 +33,16 @@ from phenom_jax.sweep.axes import parse_axis
 from phenom_jax.theory.learning_coefficient import deep_linear
 
 PASSED_ON = ("plan", "devices", "lanes", "group", "compilation_cache")  # flags of the engine that hold for both phases
-ZIPPED = ("network", "source", "checkpoint", "anchor")  # of an Anchor, as hyperparameters
+ZIPPED = ("network", "source", "checkpoint", "anchor", "source_seed")  # of an Anchor, as hyperparameters
 MOST_SOURCES = 36
 
 
-class Suitable(NamedTuple):
-    """What suits an experiment as a source.
-
-    Attributes:
-      training: flags that train a small sweep of it.
-      sampling: flags of the chains, where neither a preset nor the command line says otherwise.
-    """
-
-    training: Mapping[str, str]
-    sampling: Mapping[str, str]
-
-
-SUITABLE = {
-    "deep_linear": Suitable(
-        training={"seed": "0", "kept_points": "11"},
-        sampling={
-            "seed": "0:32",
-            "steps": "60000",
-            "burn_in": "0.3",
-            "n_beta": "1000",
-            "step_size": "1e-5",
-            "loss": "behaviour",
-        },
-    ),
-    "grokking": Suitable(
-        training={"seed": "0:4", "weight_decay": "1", "width": "128", "steps": "3000", "kept_points": "16"},
-        sampling={
-            "seed": "0:4",
-            "batch": "256",
-            "step_size": "1e-3",
-            "localisation": "100",
-            "steps": "400",
-        },
-    ),
+TRAINING: Mapping[str, Mapping[str, str]] = {  # flags of a small sweep that suits as a source, by experiment
+    "deep_linear": {"seed": "0:8", "kept_points": "11"},
+    "grokking": {"seed": "0:8", "weight_decay": "0,1", "modulus": "43", "train_fraction": "0.6", "width": "128"}
+    | {"steps": "600", "points": "12", "kept_points": "12"},  # before losses without decay round to zero
 }
+SOURCES = {"deep_linear": "deep_linear", "mala": "deep_linear", "grokking": "grokking"}  # of presets that are of one
 
 
 def _of_rank(results: xr.Dataset) -> xr.DataArray:
@@ -103,18 +77,18 @@ def sample(arguments: Sequence[str], typed: str) -> int:
         if own.experiment:
             directory = Path(own.out or f"runs/llc-{find(own.experiment).name}")
             passed_on = [word for word in rest if word.lstrip("-").partition("=")[0] in PASSED_ON]
-            code = launch(find(own.experiment), _training(own.experiment, directory, passed_on), typed)
+            code = launch(find(own.experiment), [*_training(own), *passed_on, f"--out={directory}"], typed)
             if code or "--plan" in passed_on:
                 return code
             out = directory / "llc"
         else:
             directory = Path(own.run)
             out = Path(own.out) if own.out else directory / "llc"
-        experiment = _experiment(directory, own)
+        experiment, chosen = _chains(directory, own)
     except InvalidValue as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    return launch(experiment, [*rest, f"--out={out}", f"--zip={','.join(ZIPPED)}"], typed)
+    return launch(experiment, [*rest, *chosen, f"--out={out}", f"--zip={','.join(ZIPPED)}"], typed)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -129,7 +103,7 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
       InvalidValue: a flag is not known, or its value not allowed.
     """
     parser = _Parser(add_help=False, allow_abbrev=False)
-    for name in ("run", "experiment", "out", "source", "checkpoint", "n_beta"):
+    for name in ("run", "experiment", "source_seeds", "preset", "out", "source", "checkpoint", "n_beta"):
         parser.add_argument(f"--{name}", default=None)
     own, rest = parser.parse_known_args(arguments)
     if own.n_beta is not None:
@@ -137,46 +111,46 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
             raise InvalidValue("n_beta: 0 is not above 0; without this flag it is n / log n")
         rest.append(f"--n_beta={own.n_beta}")
     for word in rest:
-        if (flag := word.lstrip("-").partition("=")[0]) in ("network", "anchor"):
+        if (flag := word.lstrip("-").partition("=")[0]) in ("network", "anchor", "source_seed"):
             raise InvalidValue(f"{flag}: set by the launcher, from --source and --checkpoint")
+    if not own.run and not own.experiment:
+        own.experiment = SOURCES.get(own.preset)
     if bool(own.run) == bool(own.experiment):
         given = "both are" if own.run else "none is"
         raise InvalidValue(f"run, experiment: {given} given, allowed is one of --run=DIR and --experiment=NAME")
-    parse(anywhere, rest)  # what is wrong with the chains is said before a source is trained
+    if own.run and own.source_seeds:
+        raise InvalidValue(f"source_seeds: {own.source_seeds} with --run, whose seeds are trained already")
+    # what is wrong with the chains is said before a source is trained
+    parse(anywhere, [*rest, f"--preset={own.preset or ''}"])
     return own, rest
 
 
-def _training(name: str, directory: Path, passed_on: Sequence[str]) -> list[str]:
-    """Returns the arguments that train a source."""
-    flags = SUITABLE[name].training if name in SUITABLE else {}
-    return [
-        *(f"--{flag}={text}" for flag, text in flags.items()),
-        *passed_on,
-        f"--out={directory}",
-        "--noreport",
-        "--notensorboard",
-    ]
+def _training(own: argparse.Namespace) -> list[str]:
+    """Returns the flags that train a source."""
+    seeds = {"seed": own.source_seeds} if own.source_seeds else {}
+    flags = {**TRAINING.get(own.experiment, {}), **seeds}
+    return [*(f"--{flag}={text}" for flag, text in flags.items()), "--noreport", "--notensorboard"]
 
 
-def _experiment(directory: Path, own: argparse.Namespace) -> Experiment:
-    """Returns the experiment around the weights kept in a directory, its presets for these weights.
+def _chains(directory: Path, own: argparse.Namespace) -> tuple[Experiment, list[str]]:
+    """Returns the experiment around the weights kept in a directory, and the flags that choose among them.
 
     Raises:
       InvalidValue: there are none, or `own` asks for runs or kept states that there are not.
     """
     trained = read_trained(directory, EXACT)
-    suitable = SUITABLE.get(trained.experiment.name, Suitable({}, {}))
     runs = len({anchor.source for anchor in trained.anchors})
     if runs > MOST_SOURCES and own.source is None:
         print(f"{MOST_SOURCES} of {runs} runs with kept states; --source chooses others")
-    presets = {}
-    for preset_name, preset in anywhere.presets.items():
-        asked = {flag: getattr(own, flag) or preset.flags.get(flag) for flag in ("source", "checkpoint")}
-        chosen = _chosen(trained, asked["source"], asked["checkpoint"])
-        columns = {flag: ",".join(map(str, column)) for flag, column in zip(ZIPPED, zip(*chosen), strict=True)}
-        suited = {**suitable.sampling, **preset.flags} if preset_name else {**preset.flags, **suitable.sampling}
-        presets[preset_name] = dataclasses.replace(preset, flags={**suited, **columns})
-    return dataclasses.replace(around(trained.source), presets=presets, float_type=trained.settings.float_type)
+    name = trained.experiment.name
+    of_source = PRESETS[name].flags if name in PRESETS else {}
+    preset = own.preset or (name if name in PRESETS else "")
+    presets = {name: replace(preset, flags={**of_source, **preset.flags}) for name, preset in PRESETS.items()}
+    asked = {flag: getattr(own, flag) or presets[preset].flags.get(flag) for flag in ("source", "checkpoint")}
+    columns = zip(*_chosen(trained, asked["source"], asked["checkpoint"]), strict=True)
+    flags = [f"--{flag}={','.join(map(str, column))}" for flag, column in zip(ZIPPED, columns, strict=True)]
+    experiment = replace(around(trained.source), presets=presets, float_type=trained.settings.float_type)
+    return experiment, [*flags, f"--preset={preset}"]
 
 
 def _chosen(trained: Trained, source: str | None, checkpoint: str | None) -> list[Anchor]:

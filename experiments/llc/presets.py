@@ -1,30 +1,36 @@
-"""The presets of llc. What suits the source, step size and temperature above all, is set by the launcher."""
+"""The presets of llc. Those of a source, deep_linear and grokking, hold for the others around it too."""
 
 from phenom_jax.experiment import Preset
 
+DEEP_LINEAR = {"loss": "behaviour", "n_beta": "1000", "step_size": "1e-5", "steps": "60000", "burn_in": "0.3"}
+GROKKING = {"seed": "0:3", "batch": "256", "step_size": "1e-3", "localisation": "100", "steps": "300"}
+
 PRESETS = {
-    "": Preset(
-        help="8 chains around every kept state; 32 around those of deep_linear, 4 around those of grokking. Run to its "
-        "end: deep_linear climbs 2.6, 3.7, 4.3, 4.6 with the rank (exact 3, 4, 4.5, 4.5); grokking climbs to 83 at "
-        "step 60, has 74 when it has memorised, 11 before half of the test pairs are right and 0.04 at the end. "
-        "Without weight decay, where grokking does not generalise, the coefficient falls as far.",
-        flags={"seed": "0:8"},
+    "": Preset(help="8 chains around every kept state of a source without a preset of its own.", flags={"seed": "0:8"}),
+    "debug": Preset(
+        help="2 short chains around the first and the last kept state of two runs: seconds, to see that all works.",
+        flags={"seed": "0:2", "steps": "40", "source": "0,1", "checkpoint": "0,-1"},
     ),
-    "calibration": Preset(
-        help="The last kept state of the first run under 9 step sizes x 4 localisations, 4 chains each. A minute for "
-        "deep_linear on two cores. Run to its end there: 4.5 to 4.6 up to step size 1e-5 and localisation 100, "
-        "rising beyond the step rule, falling with localisation 1000.",
-        flags={
-            "seed": "0:4",
-            "source": "0",
-            "checkpoint": "-1",
-            "step_size": "log:1e-6:1e-2:9",
-            "localisation": "log:1:1000:4",
-        },
+    "deep_linear": Preset(
+        help="8 chains around every kept state of 8 deep linear networks, half the squared distance of the outputs as "
+        "loss: 704 chains, about a minute on two cores. The coefficient climbs with the rank, near the exact values.",
+        flags={"seed": "0:8"} | DEEP_LINEAR,
     ),
     "mala": Preset(
-        help="Metropolis-corrected chains, for absolute values: 8 around the last kept state of every run. Run to its "
-        "end for deep_linear, half a minute on two cores: 4.50 where 4.5 is exact.",
-        flags={"seed": "0:8", "checkpoint": "-1", "sampler": "mala", "batch": "0"},
+        help="Metropolis-corrected chains, for absolute values: 8 around the last kept state of each of 8 deep linear "
+        "networks, half a minute on two cores.",
+        flags={"seed": "0:8", "checkpoint": "-1", "sampler": "mala"} | DEEP_LINEAR,
+    ),
+    "grokking": Preset(
+        help="3 chains around every kept state of 16 grokking networks, 8 with and 8 without weight decay, on "
+        "minibatches: about two minutes on two cores. The coefficient climbs until the train pairs are fitted and "
+        "falls before half of the test pairs are right; it falls without weight decay too.",
+        flags=GROKKING,
+    ),
+    "calibration": Preset(
+        help="The last kept state of the first run under 9 step sizes x 4 localisations, 4 chains each: a minute for "
+        "deep_linear on two cores. The coefficient rises beyond the step rule and falls with strong localisation.",
+        flags={"seed": "0:4", "source": "0", "checkpoint": "-1"}
+        | {"step_size": "log:1e-6:1e-2:9", "localisation": "log:1:1000:4"},
     ),
 }

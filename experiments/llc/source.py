@@ -129,30 +129,6 @@ class Source:
         return self.networks[name]
 
 
-def unpadded(kept: np.ndarray, shape: Sequence[int], name: str) -> np.ndarray:
-    """Returns the leading corner of `kept`, which must be all that is not zero.
-
-    Args:
-      kept: [K, ...] one leaf of a run's kept states.
-      shape: of the leaf without padding.
-      name: of the leaf.
-    Raises:
-      InvalidValue: padding of this model does not lie beyond the corner.
-    """
-    corner = (slice(None), *map(slice, shape))
-    if np.count_nonzero(kept) != np.count_nonzero(kept[corner]):
-        raise InvalidValue(
-            f"run: weights {name} are not zero outside their leading {' x '.join(map(str, shape))}, so padding cannot "
-            "be told from weights; train every size in a sweep of its own"
-        )
-    return kept[corner]
-
-
-def padded(leaf: np.ndarray, kept: int, shape: Sequence[int]) -> np.ndarray:
-    """Returns `leaf` [k, ...] with zeros behind it up to [kept, *shape]."""
-    return np.pad(leaf, [(0, more - has) for has, more in zip(leaf.shape, (kept, *shape), strict=True)])
-
-
 def _corner(shape: tuple[int, ...], active: jax.Array) -> jax.Array:
     mask = jnp.ones(shape, bool)
     for axis in range(len(shape)):

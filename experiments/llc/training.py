@@ -1,67 +1,67 @@
-"""The coefficient along a training: chains around the kept states of one source run become one curve over its steps."""
+"""The coefficient along a training: chains around the kept states of a source run become one curve over its steps."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from experiments.llc.trust import TRAINED_WITH
 from phenom_jax.report.tables import final_values
-from phenom_jax.store.axes import hyperparameters, swept_axes
+from phenom_jax.store.axes import hyperparameters
+
+TRAINED_WITH = "trained_with_"  # before the name of a hyperparameter of the source
+NO_LABELS = ("seed", "checkpoint", "network")  # chains that differ in these alone are on one curve
 
 
-def over_training(results: xr.Dataset) -> xr.Dataset:
-    """Returns a dataset over (run, step) in which a step is one of the source and a run a chain along its kept states.
+def along_training(results: xr.Dataset) -> xr.Dataset:
+    """Returns curves over (run, step): a run is a source run in a setting of the sampler, a step one of its training.
 
-    Final values of chains that did not diverge. Where source runs differ in their seed alone, runs are source runs
-    instead, with the mean over their chains: then what varies is what training varies in. The source's varying
-    hyperparameters are coordinates, as are those of the chains that vary.
+    Values are means of the chains that ended around a kept state. What source runs and settings differ in are
+    coordinates, source runs by what they were trained with; `source`, their place, is no axis.
 
     Args:
       results: summarised.
     """
-    results = results.isel(run=(results["status"] == "finished").values)
-    final = final_values(results)
-    settings = [name for names in swept_axes(results).values() for name in names]
-    settings = [name for name in settings if name not in ("source", "checkpoint")]
-    of_source = [str(name) for name in final.data_vars if str(name).startswith(TRAINED_WITH)]
-    averaged = _repeats_training(final, [*of_source, *({"network"} & set(settings))])
-    labels = ["source", *(name for name in settings if not (averaged and name == "seed"))]
-    codes = np.stack([np.unique(results[name].values, return_inverse=True)[1] for name in labels])
-    _, first, run_of = np.unique(codes, axis=1, return_index=True, return_inverse=True)
-    steps, step_of = np.unique(final["source_step"].values, return_inverse=True)
-    places = run_of.reshape(-1) * len(steps) + step_of
-    curves = {
-        str(name): (("run", "step"), _means(array.values, places, (len(first), len(steps))), dict(array.attrs))
-        for name, array in final.data_vars.items()
-        if name not in of_source and array.dtype.kind == "f"
-    }
-    curves["llc"][2]["long_name"] = "local learning coefficient"
-    coordinates = {name: ("run", results[name].values[first], {"hyperparameter": "swept"}) for name in labels}
-    coordinates |= {name: ("run", final[name].values[first], {"hyperparameter": "swept"}) for name in of_source}
-    if of_source:  # the source's place says no more than what it was trained with
-        coordinates["source"] = ("run", results["source"].values[first], {})
-    coordinates["status"] = ("run", np.full(len(first), "finished"), {})
-    return xr.Dataset(curves, {**coordinates, "step": steps.astype(int)})
+    final = final_values(results.isel(run=(results["status"] == "finished").values))
+    floats = [str(name) for name, array in final.data_vars.items() if array.dtype.kind == "f" and name != "source_step"]
+    facts = [name for name in floats if name.startswith(TRAINED_WITH)]
+    axes = [*facts, *(name for name in hyperparameters(results) if name not in NO_LABELS)]
+    table = final.to_dataframe()
+    if _words_differ(table, facts):
+        axes.append("network")
+    curves = [name for name in floats if name not in facts]
+    means: Any = table.groupby([*axes, "source_step"])[curves].mean()
+    wide = means.unstack("source_step")
+    told, steps = wide.index.to_frame(index=False), np.unique(table["source_step"]).astype(int)
+    labels = {name: ("run", told[name].to_numpy(), {"hyperparameter": "swept"}) for name in axes if name != "source"}
+    labels |= {"source": ("run", told["source"].to_numpy()), "status": ("run", np.full(len(told), "finished"))}
+    measured = {name: (("run", "step"), wide[name].to_numpy(), dict(results[name].attrs)) for name in curves}
+    measured["llc"][2]["long_name"] = "local learning coefficient"
+    return xr.Dataset(measured, {**labels, "step": steps})
 
 
-def training_axes(trained: xr.Dataset) -> list[str]:
-    """Returns what the curves of `over_training` differ in beside seeds and the source's place, the source's first."""
-    names = [name for name in hyperparameters(trained) if name in swept_axes(trained)]
-    names = [name for name in names if not name.endswith("seed") and name != "source"]
-    return sorted(names, key=lambda name: not name.startswith(TRAINED_WITH))
+def stages(curves: xr.Dataset) -> xr.Dataset:
+    """Returns the kept state of every rank at which the gradient of the training is smallest, the most settled one.
+
+    A run for each source run, setting and rank, in their order; the rank is an axis.
+
+    Args:
+      curves: of `along_training`, around deep linear networks.
+    """
+    known = curves["llc"].notnull() & curves["source_rank"].notnull()
+    gradients = curves["source_gradient_norm"].fillna(np.finfo(float).max).values
+    chosen = [
+        (run, int(np.where(ranks == rank, gradients[run], np.inf).argmin()), rank)
+        for run, ranks in enumerate(curves["source_rank"].where(known).values)
+        for rank in np.unique(ranks[np.isfinite(ranks)])
+    ]
+    runs, steps, ranks = (np.array(column, int) for column in zip(*chosen))
+    picked = curves.isel(run=xr.DataArray(runs, dims="run"), step=xr.DataArray(steps, dims="run"))
+    return picked.reset_coords("step", drop=True).assign_coords(rank=("run", ranks, {"hyperparameter": "swept"}))
 
 
-def _repeats_training(final: xr.Dataset, told_apart: list[str]) -> bool:
-    """Whether some source runs differ in their seed alone."""
-    columns = [final[name].values.tolist() for name in told_apart if not name.endswith("seed")]
-    places = set(zip(final["source"].values.tolist(), *columns))
-    return len(places) > len({place[1:] for place in places})
-
-
-def _means(values: np.ndarray, places: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Returns the mean of the values in each place, NaN where there are none."""
-    finite = np.isfinite(values)
-    sums = np.bincount(places[finite], values[finite], minlength=shape[0] * shape[1])
-    counts = np.bincount(places[finite], minlength=shape[0] * shape[1])
-    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0).reshape(shape)
+def _words_differ(table: pd.DataFrame, facts: list[str]) -> bool:
+    """Whether networks differ in more than the numbers they were trained with: in a hyperparameter that is a word."""
+    return len(table[[*facts, "network"]].drop_duplicates()) > len(table[facts].drop_duplicates() if facts else [0])

@@ -27,7 +27,7 @@ def llc_seconds(
     devices: Devices, effort: Effort = FULL, chains: int = CHAINS, moves: int = MOVES
 ) -> Iterator[Comparison]:
     """Yields the seconds of the whole command: training, compilation, sampling, report."""
-    flags = [f"--seed=0:{chains}", f"--steps={moves}", "--loss=train"]
+    flags = ["--source_seeds=0", f"--seed=0:{chains}", f"--steps={moves}", "--loss=train"]
     command = ["-m", "launch.llc", "--experiment=deep_linear", *flags, *(f"--{k}={v:g}" for k, v in SETTING.items())]
     with tempfile.TemporaryDirectory() as directory:
         start = time.perf_counter()

@@ -9,20 +9,21 @@ import pytest
 from toy import train_in
 
 from experiments.deep_linear import experiment as deep_linear
-from experiments.llc import LLC, Sampling
+from experiments.llc.presets import PRESETS
+from experiments.llc.science import LLC, Sampling
 from experiments.llc.source import Source
-from launch.kept_weights import read_trained
-from launch.llc import EXACT, SUITABLE, Suitable, sample
+from launch.kept_weights import padded, read_trained, unpadded
+from launch.llc import EXACT, SOURCES, TRAINING, sample
 from launch.report import find_experiment
+from phenom_jax.claims.lift import decide_all
 from phenom_jax.engine import launch as launch_module
 from phenom_jax.engine.config import Settings
-from phenom_jax.experiment import Schedule
+from phenom_jax.experiment import Preset, Schedule
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.results.claims import decide_all
 from phenom_jax.store.dataset import open_results
 
 QUICK = ("--steps=40", "--burn_in=0.2", "--lanes=8", "--group=1", "--noreport", "--notensorboard")
-TRAINING = {"seed": "0", "width": "2,3", "steps": "40", "deviation": "0.5"}
+SMALL = {"seed": "0", "width": "2,3", "steps": "40", "deviation": "0.5"}
 SCHEDULE = {"resolution": "20", "points": "3", "kept_points": "2"}
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
 
@@ -32,7 +33,8 @@ def command(monkeypatch, capsys, tmp_path):
     """Runs the launcher in this process and returns its exit code and what it printed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(launch_module, "start_jax", lambda *_: None)
-    monkeypatch.setitem(SUITABLE, "deep_linear", Suitable({**TRAINING, **SCHEDULE}, {}))
+    monkeypatch.setitem(TRAINING, "deep_linear", {**SMALL, **SCHEDULE})
+    monkeypatch.setitem(PRESETS, "deep_linear", Preset("", {}))
 
     def run(*arguments):
         code = sample([*QUICK, *arguments], "python -m launch.llc " + " ".join(arguments))
@@ -47,7 +49,7 @@ def source(tmp_path_factory):
     path = tmp_path_factory.mktemp("source")
     schedule = Schedule(**{name: int(text) for name, text in SCHEDULE.items()})
     settings = Settings(schedule=schedule, lanes=8, group=1)  # the program that the launcher makes of it
-    train_in(path, dataclasses.replace(deep_linear, schedule=schedule), settings=settings, devices=8, **TRAINING)
+    train_in(path, dataclasses.replace(deep_linear, schedule=schedule), settings=settings, devices=8, **SMALL)
     return path
 
 
@@ -77,7 +79,29 @@ def test_a_source_is_trained_then_sampled_and_a_report_needs_only_the_chains(com
     found = find_experiment(tmp_path / "chains")
     results = found.summarise(open_results(tmp_path / "chains" / "results.zarr"))
     assert results["source_step"].dims == ("run",) and np.isfinite(results["split_r_hat"]).all()
-    assert {decision.verdict for decision in decide_all(found.claims, results).values()} <= {"fails", "undecided"}
+    assert {finding.verdict for finding in decide_all(found.claims, results, strict=True)} <= {
+        "fails",
+        "undecided",
+        "not tested",
+    }
+
+
+def test_the_seeds_of_a_source_are_named_where_it_is_trained_and_are_the_units(command, tmp_path):
+    assert command("--preset=mala", "--source_seeds=10000:10002", "--width=2", "--seed=0:2", "--out=made")[0] == 2
+    assert command("--preset=mala", "--source_seeds=10000:10002", "--seed=0:2", "--out=made")[0] == 0
+    chains = open_results(tmp_path / "made" / "llc" / "results.zarr")
+    assert sorted(chains["source_seed"].values.tolist()) == [10000] * 4 + [10001] * 4  # two widths, two chains
+    trained = open_results(tmp_path / "made" / "results.zarr")
+    assert set(trained["seed"].values.tolist()) == {10000, 10001}
+    assert set(chains["checkpoint"].values.tolist()) == {1} and set(chains["sampler"].values.tolist()) == {"mala"}
+    np.testing.assert_array_equal(chains["source_seed"], trained["seed"].values[chains["source"]])
+
+
+def test_presets_of_a_source_hold_all_that_decides_there():
+    """So that the fingerprint of a claim is that of the preset by its name."""
+    for preset, source in SOURCES.items():
+        assert PRESETS[source].flags | PRESETS[preset].flags == PRESETS[preset].flags
+        assert source in TRAINING
 
 
 OPTIONS = [{"sampler": "rmsprop_sgld", "batch": 2}, {"sampler": "mala", "loss": "behaviour"}]
@@ -135,6 +159,10 @@ def test_padding_does_not_change_a_chain(source, options):
         (("--run=SOURCE", "--batch=4"), "batch: 4 is more than the 3 train examples of a source run"),
         (("--run=SOURCE", "--batch=2", "--sampler=mala"), "batch: 2 with sampler=mala, which needs one loss"),
         (("--run=SOURCE", "--network=other"), "network: set by the launcher"),
+        (("--run=SOURCE", "--source_seed=1"), "source_seed: set by the launcher"),
+        (("--run=SOURCE", "--source_seeds=1"), "source_seeds: 1 with --run, whose seeds are trained already"),
+        (("--experiment=deep_linear", "--source_seeds=x"), "seed: 'x' is not an integer"),
+        (("--run=SOURCE", "--preset=other"), "preset: 'other' is not one of"),
         (("--run=SOURCE", "--run"), "argument --run: expected one argument"),
     ],
 )
@@ -142,6 +170,15 @@ def test_bad_input_is_one_line(command, source, arguments, said):
     code, printed = command(*(word.replace("SOURCE", str(source)) for word in arguments))
     assert code == 2 and said in printed.err
     assert printed.err.count("\n") == 1 and not printed.out
+
+
+def test_padding_that_is_no_zero_beyond_a_corner_is_refused():
+    leaf = np.zeros((2, 3, 4))
+    leaf[:, :2, :3] = 1
+    np.testing.assert_array_equal(padded(unpadded(leaf, (2, 3), "kernel"), 2, (3, 4)), leaf)
+    leaf[1, 2, 3] = 1
+    with pytest.raises(InvalidValue, match="weights kernel are not zero outside their leading 2 x 3"):
+        unpadded(leaf, (2, 3), "kernel")
 
 
 def test_a_directory_without_kept_states_is_refused(source, tmp_path):

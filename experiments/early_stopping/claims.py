@@ -63,7 +63,8 @@ def turns(runs: xr.Dataset) -> dict[str, float]:
         lower = curve.exact[places[-1]] < curve.exact[places[0]]
         for early, late in [*itertools.pairwise(places), *([(places[0], places[-1])] if lower else [])]:
             change, expected = (risk[late] - risk[early] for risk in (curve.risk, curve.exact))
-            found[f"{name}, steps {curve.steps[early]} to {curve.steps[late]}"] = float(change / expected)
+            steps = f"steps {curve.steps[early]} to {curve.steps[late]}"
+            found[f"{name}, {steps}" if name else steps] = float(change / expected)
     need(found, "equal step sizes whose closed form has two minima")
     return found
 

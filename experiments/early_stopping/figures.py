@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import xarray as xr
 
@@ -11,6 +13,7 @@ from phenom_jax.report.marks import Curves, Figure, Heat, Line, LineStyle, Overl
 SHAPES = ("step_sizes", "inputs", "model", "scales", "features", "samples")
 STYLES: tuple[LineStyle, ...] = ("--", ":", "-.")
 RISK = Scale("excess risk", log="auto")
+excess_risk_curves = functools.partial(Curves, {"excess_risk": "-"}, RISK, colour=SHAPES, panel="noise", centre="mean")
 EXACT = {"excess_risk": lambda runs, steps: closed_form(runs, steps).total}
 
 
@@ -59,15 +62,7 @@ FIGURES = (
         "Excess risk beside the closed form",
         "Mean over seeds of gradient descent, and the risk of Heckel and Yilmaz (dashed; with Gaussian inputs it is "
         "approximate). Strong features are learnt, then their noise, then weak features, then theirs.",
-        Curves(
-            {"excess_risk": "-"},
-            RISK,
-            colour=SHAPES,
-            panel="noise",
-            centre="mean",
-            lowest="excess_risk",
-            overlay=Overlay("closed form", EXACT),
-        ),
+        excess_risk_curves(lowest="excess_risk", overlay=Overlay("closed form", EXACT)),
         of=linear_by_scale,
     ),
     Figure(
@@ -105,13 +100,8 @@ FIGURES = (
         "Steps as a ridge",
         "Mean excess risk after k steps of size η beside ridge regression on the same data with penalty 1 / (η k). "
         "Both learn the scales in the same order; ridge regression passes from one to the next more gradually.",
-        Curves(
-            {"excess_risk": "-"},
-            RISK,
-            colour=SHAPES,
-            panel="noise",
-            centre="mean",
-            overlay=Overlay("ridge regression at penalty 1 / (step size × step)", {"excess_risk": ridge_risk}),
+        excess_risk_curves(
+            overlay=Overlay("ridge regression at penalty 1 / (step size × step)", {"excess_risk": ridge_risk})
         ),
     ),
 )

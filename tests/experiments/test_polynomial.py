@@ -1,4 +1,4 @@
-"""Polynomial regression of one run, its decomposition over datasets, its refusals and its claims."""
+"""Polynomial regression of one run, its decomposition over datasets and its refusals."""
 
 import functools
 import re
@@ -7,17 +7,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import xarray as xr
 from numpy.polynomial.legendre import legvander
 
-from experiments.polynomial import PRESETS, Polynomial, experiment, functions, init, measure, summarise
-from experiments.polynomial.claims import CLAIMS
-from experiments.polynomial.curve import CURVES, INPUTS, NODES, decompose, exact
-from experiments.polynomial.figures import FIGURES
+from experiments.polynomial import experiment
+from experiments.polynomial.presets import PRESETS
+from experiments.polynomial.science import (
+    CURVES,
+    INPUTS,
+    NODES,
+    Polynomial,
+    decompose,
+    exact,
+    functions,
+    init,
+    measure,
+)
 from phenom_jax.engine.flags import parse
 from phenom_jax.experiment import quantities
-from phenom_jax.hparams import InvalidValue, build, fields
-from phenom_jax.results.claims import decide_all
+from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
 from phenom_jax.sweep.axes import parse_sweep
 
@@ -99,12 +106,14 @@ def test_decomposition_of_fits_whose_parts_are_known():
 
 @pytest.mark.parametrize("count, ridge", [(3, 0.0), (9, 0.0), (9, 0.5), (20, 0.0)])
 def test_exact_parts_are_those_of_many_datasets(count, ridge):
-    cell = sweep({}, functions=(count,), samples=(12,), ridge=(ridge,), noise=(0.3,), seeds=1)
     x, rng = (2 * np.arange(12) + 1) / 12 - 1, np.random.default_rng(1)
     design = np.vstack([legvander(x, count - 1), np.sqrt(ridge) * np.eye(count)])
     labels = CURVES["sine"](x)[:, None] + 0.3 * rng.normal(size=(12, 4000))
     weights = np.linalg.lstsq(design, np.vstack([labels, np.zeros((count, 4000))]), rcond=1e-12)[0]
-    found, expected = decompose((legvander(INPUTS, count - 1) @ weights).T, "sine"), exact(cell, count)
+    found, expected = (
+        decompose((legvander(INPUTS, count - 1) @ weights).T, "sine"),
+        exact("sine", "legendre", 0, 12, ridge, 0.3, count),
+    )
     assert found.variance == pytest.approx(expected.variance, rel=0.1)
     assert found.total == pytest.approx(expected.total, rel=0.1)
     assert found.bias2 == pytest.approx(expected.bias2, abs=0.05 * expected.total)
@@ -115,8 +124,6 @@ def test_what_is_recorded_has_a_name_and_a_shape_of_its_own():
     measured = jax.eval_shape(lambda hp: measure(init(hp), hp), hp)
     for name, quantity in quantities(type(measured)).items():
         assert len(quantity.dims) == getattr(measured, name).ndim and quantity.long_name != name
-    results = summarise(xr.Dataset({"predictions": (("run", "step", "input"), np.zeros((1, 1, len(INPUTS))))}))
-    np.testing.assert_array_equal(results["input"], INPUTS)
 
 
 @pytest.mark.parametrize(
@@ -144,87 +151,4 @@ def test_float32_is_refused_where_rounding_shows():
 
 def test_presets_parse():
     runs = {name: len(parse_sweep(Polynomial, dict(preset.flags), [])) for name, preset in PRESETS.items()}
-    assert runs == {"": 3200, "course": 3200, "legendre": 3400}
-
-
-def sweep(variables, seeds=20, **axes):
-    """Returns finished results over the product of the axes with these per-run variables, functions of the results."""
-    defaults = {name: field.default for name, field in fields(Polynomial).items()}
-    axes = {"seed": range(seeds)} | axes
-    grids = [grid.ravel() for grid in np.meshgrid(*[np.arange(len(values)) for values in axes.values()], indexing="ij")]
-    columns = {name: np.full(grids[0].size, default) for name, default in defaults.items()}
-    columns |= {name: np.asarray(list(values))[grid] for (name, values), grid in zip(axes.items(), grids)}
-    coords = {name: ("run", values, {"hyperparameter": 1}) for name, values in columns.items()}
-    coords["status"] = ("run", np.full(grids[0].size, "finished"))
-    results = xr.Dataset(coords=coords | {"step": [0]}, attrs={"order": list(defaults)})
-    for name, make in variables.items():
-        values = np.asarray(make(results))
-        results[name] = (("run", "step", "input")[: values.ndim + 1], values[:, None])
-    return results
-
-
-def fits(counts, seeds=40, factor=1.0, sampled=True, **axes):
-    """Returns the sweep of real fits on the grid, computed with numpy."""
-    results = sweep({}, seeds=seeds, functions=counts, samples=(12,), inputs=("grid",), **axes)
-    x, rows = (2 * np.arange(12) + 1) / 12 - 1, []
-    for seed, count in zip(results["seed"].values, results["functions"].values):
-        labels = CURVES["sine"](x) + 0.3 * np.random.default_rng(seed).normal(size=12)
-        rows.append(legvander(INPUTS, count - 1) @ np.linalg.lstsq(legvander(x, count - 1), labels)[0])
-    predictions = np.array(rows)
-    risk = (predictions - CURVES["sine"](INPUTS)[None]) ** 2 @ NODES
-    noise = 0.005 * np.random.default_rng(5).normal(size=len(risk))
-    return results.assign(
-        predictions=(("run", "step", "input"), predictions[:, None]),
-        excess_risk=(("run", "step"), factor * risk[:, None]),
-        test_error=(("run", "step"), (factor * risk + 0.09 + noise)[:, None]),
-    )
-
-
-def test_claims_that_are_true_hold():
-    found = decide_all(CLAIMS, fits((1, 2, 4, 6, 8, 10)))
-    assert {name: decision.verdict for name, decision in found.items()} == {
-        "u_shape": "holds",
-        "bias_falls_variance_grows": "holds",
-        "sum_is_error": "holds",
-        "agrees_with_exact": "holds",
-        "peak_at_interpolation": "undecided",
-        "second_descent": "undecided",
-    }
-    assert found["u_shape"].numbers["best_0"] == 4
-
-
-def test_claims_that_are_false_fail():
-    found = decide_all(CLAIMS, fits((1, 2, 4, 6), factor=1.5))
-    assert found["sum_is_error"].verdict == found["agrees_with_exact"].verdict == "fails"
-    falling = fits((1, 2, 4, 6))
-    falling["test_error"] = 1 / falling["functions"] * xr.ones_like(falling["test_error"])
-    assert decide_all(CLAIMS, falling)["u_shape"].verdict == "fails"
-
-
-@pytest.mark.parametrize("beyond, verdict", [(0.4, "holds"), (0.9, "fails")])
-def test_the_second_descent_is_decided_by_the_lowest_medians(beyond, verdict):
-    levels = {2: 0.6, 5: 0.8, 15: 1e6, 30: beyond, 200: 0.95}
-
-    def risk(results):
-        normal = np.random.default_rng(0).normal(size=results.sizes["run"])
-        return np.array([levels[count] for count in results["functions"].values]) * np.exp(0.1 * normal)
-
-    variables = {"excess_risk": risk, "test_error": risk}
-    results = sweep(variables, functions=tuple(levels), samples=(15,), noise=(0.0,), inputs=("uniform",))
-    found = decide_all(CLAIMS, results)
-    assert found["peak_at_interpolation"].verdict == "holds"
-    assert found["second_descent"].verdict == verdict
-
-
-def test_figures_are_drawn_where_there_is_something_to_draw():
-    results = fits((1, 2, 4, 6), seeds=5)
-    assert all(figure.draw(results) is not None for figure in FIGURES)
-    none_over = results.assign_coords(status=("run", np.full(results.sizes["run"], "waiting")))
-    assert not any(figure.draw(none_over) for figure in FIGURES)
-
-
-def test_without_any_run_over_all_is_undecided():
-    results = fits((1, 2))
-    found = decide_all(CLAIMS, results.assign_coords(status=("run", np.full(results.sizes["run"], "waiting"))))
-    assert {decision.verdict for decision in found.values()} == {"undecided"}
-    assert not any("could not be computed" in decision.statistic for decision in found.values())
+    assert runs == {"": 6400, "debug": 160, "course": 6400, "legendre": 17000}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import io
 import tokenize
 import types
 from collections.abc import Callable
@@ -25,7 +24,8 @@ def bare(source: str) -> str:
     """Returns the tokens of a Python source that decide what it does."""
     layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
     kept, starts = [], True
-    for token in tokenize.generate_tokens(io.StringIO(inspect.cleandoc(source)).readline):
+    lines = iter(inspect.cleandoc(source).splitlines(keepends=True))
+    for token in tokenize.generate_tokens(lambda: next(lines, "")):
         if token.type not in layout and not (token.type == tokenize.STRING and starts):
             kept.append(token.string)
         if token.type not in (tokenize.NL, tokenize.COMMENT):

@@ -29,7 +29,7 @@ from phenom_jax.engine.work import make_work
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.plan import describe
 
-SAMPLES = 200
+SAMPLES, SEEDS = 200, "0:20"
 VARIANTS = {
     "least_squares": ("linear_grid", ">= 5", "draw, lstsq without ridge, else solve of the smaller Gram matrix"),
     "gram": ("linear_grid_gram", "", "solve of the smaller Gram matrix at every ridge"),
@@ -42,7 +42,7 @@ def linear_grid(
     devices: Devices, effort: Effort = FULL, flags: Mapping[str, str] | None = None, samples: int = SAMPLES
 ) -> Iterator[Comparison]:
     """Yields solves per second of the engine's program for the grid, read back, against each NumPy variant."""
-    flags = {**linear.presets[""].flags, "samples": str(samples)} if flags is None else flags
+    flags = {**linear.presets[""].flags, "seed": SEEDS, "samples": str(samples)} if flags is None else flags
     solver = Solver(flags, devices)
     solved_per_second(flags, devices)  # compiles
     ways = {f"{count} threads": (1, count) for count in range(1, cores() + 1)}

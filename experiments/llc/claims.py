@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 
 import numpy as np
@@ -16,7 +17,6 @@ GELMAN = Source("Gelman et al. 2013")
 AOYAGI = Source("Aoyagi 2024")
 CULLEN = Source("Cullen et al. 2026")
 DETECTOR = Source("What a detector of generalisation needs")
-UNIT = "source_seed"  # chains and kept states of one network are not independent
 EXACT = "source_learning_coefficient"
 TRAIN, TEST = "source_train_accuracy", "source_test_accuracy"
 EVENTS = {"memorised": (TRAIN, 0.99), "half": (TEST, 0.5), "generalised": (TEST, 0.95)}
@@ -101,63 +101,46 @@ def _curves(runs: xr.Dataset, *measures: str) -> xr.Dataset:
     return curves
 
 
+of_sources = functools.partial(Claim, unit="source_seed")  # chains and kept states of one network are not independent
+in_grokking = functools.partial(of_sources, figure="beside_training", presets=("grokking",))
+
 CLAIMS = (
-    Claim(
+    of_sources(
         "The chains can be trusted: short steps, agreeing chains, enough draws, near the kept weights.",
         GELMAN["section 11.5 (split-R-hat, effective draws)"],
         strain,
         below(1),
         scale="exact",
-        unit=UNIT,
         figure="trust",
         presets=("deep_linear", "mala", "grokking"),
     ),
-    Claim(
+    of_sources(
         "In a deep linear network the coefficient climbs with every rank as the exact one does.",
         AOYAGI["theorem 1"],
         rises_beyond_exact,
         agrees(0, by=0.25),  # half of the smallest rise there is: what tells a rise from none
-        unit=UNIT,
         published="rises of 1, 0.5, 0",
         figure="by_rank",
         presets=("deep_linear",),
     ),
-    Claim(
+    of_sources(
         "At the end of its training a deep linear network has the exact coefficient of its rank.",
         AOYAGI["theorem 1"],
         last_over_exact,
         agrees(1, by=0.05),  # what steps at their limit let SGLD be off
-        unit=UNIT,
         published="1 (4.5 for 3-3-3-3 at full rank)",
         figure="along_training",
         presets=("deep_linear", "mala"),
     ),
-    Claim(
+    in_grokking(
         "In grokking the coefficient rises with memorisation and falls with generalisation.",
         CULLEN,
         peak,
         above(0.5),  # a peak is at least twice as high as its feet
-        unit=UNIT,
         published="shown as a figure",
-        figure="beside_training",
-        presets=("grokking",),
     ),
-    Claim(
-        "It falls as test accuracy rises, not before.",
-        DETECTOR,
-        early_fall,
-        below(0.5),
-        unit=UNIT,
-        figure="beside_training",
-        presets=("grokking",),
-    ),
-    Claim(
-        "It falls only where the network generalises.",
-        DETECTOR,
-        kept,
-        above(0.5),  # else it has fallen as far as a peak must
-        unit=UNIT,
-        figure="beside_training",
-        presets=("grokking",),
-    ),
+    in_grokking("It falls as test accuracy rises, not before.", DETECTOR, early_fall, below(0.5)),
+    in_grokking(
+        "It falls only where the network generalises.", DETECTOR, kept, above(0.5)
+    ),  # else as far as from a peak
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from phenom_jax.report.tables import final_values
@@ -29,8 +28,8 @@ def along_training(results: xr.Dataset) -> xr.Dataset:
     facts = [name for name in floats if name.startswith(TRAINED_WITH)]
     axes = [*facts, *(name for name in hyperparameters(results) if name not in NO_LABELS)]
     table = final.to_dataframe()
-    if _words_differ(table, facts):
-        axes.append("network")
+    if table.groupby([*facts, "network"]).ngroups > (table.groupby(facts).ngroups if facts else 1):
+        axes.append("network")  # networks differ in a hyperparameter that is a word, no fact
     curves = [name for name in floats if name not in facts]
     means: Any = table.groupby([*axes, "source_step"])[curves].mean()
     wide = means.unstack("source_step")
@@ -60,8 +59,3 @@ def stages(curves: xr.Dataset) -> xr.Dataset:
     runs, steps, ranks = (np.array(column, int) for column in zip(*chosen))
     picked = curves.isel(run=xr.DataArray(runs, dims="run"), step=xr.DataArray(steps, dims="run"))
     return picked.reset_coords("step", drop=True).assign_coords(rank=("run", ranks, {"hyperparameter": "swept"}))
-
-
-def _words_differ(table: pd.DataFrame, facts: list[str]) -> bool:
-    """Whether networks differ in more than the numbers they were trained with: in a hyperparameter that is a word."""
-    return len(table[[*facts, "network"]].drop_duplicates()) > len(table[facts].drop_duplicates() if facts else [0])

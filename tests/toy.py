@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -112,6 +113,7 @@ def train_in(
     """Trains the sweep of these flag texts in `path` and returns the outcome."""
     sweep = parse_sweep(experiment.hparams, flags)
     settings = settings or Settings(schedule=experiment.schedule, group=2, lanes=4 * devices)
+    settings = dataclasses.replace(settings, float_type=jnp.result_type(float).name)
     work = make_work(experiment, sweep.runs(), settings, some_devices(devices))
     config = make_config(experiment.name, "a test", sweep, settings, {})
     with RunDirectory(path, config) as directory, Progress(len(sweep), 0) as progress:

@@ -168,12 +168,15 @@ class Program:
 
 
 def stack_hps(hps: Sequence[Any]) -> Any:
-    """Returns one hyperparameter pytree whose leaves are arrays over runs: integers int32, floats JAX's float."""
-    real = jnp.result_type(float)
+    """Returns one hyperparameter pytree whose leaves are arrays over runs: of JAX's own int and float.
+
+    In float64 an int32 would not do: JAX takes its square root, and its inverse, in float32.
+    """
+    whole, real = jnp.result_type(int), jnp.result_type(float)
 
     def stack(*values: Any) -> np.ndarray:
         array = np.asarray(values)
-        return array.astype(real if array.dtype.kind == "f" else np.int32)
+        return array.astype(real if array.dtype.kind == "f" else whole)
 
     return jax.tree.map(stack, *hps)
 

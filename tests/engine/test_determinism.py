@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 import toy
@@ -38,11 +39,20 @@ def test_with_equal_groups_everything_is_equal_to_the_bit(reference, tmp_path, l
         np.testing.assert_array_equal(leaf, other.leaves[name])
 
 
+@pytest.fixture(scope="module")
+def reference_in_float64(tmp_path_factory):
+    path = tmp_path_factory.mktemp("float64")
+    with jax.enable_x64(True):
+        train(path, group=2, lanes=8, devices=2)
+    return path
+
+
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("group", [1, 4, 12])
-def test_other_groups_start_equal_to_the_bit_and_train_equal_to_rounding(reference, tmp_path, group):
+def test_other_groups_start_equal_to_the_bit_and_train_equal_to_rounding(reference_in_float64, tmp_path, group):
     train(tmp_path, group=group, lanes=2 * group, devices=2)
-    one, other = kept(reference), kept(tmp_path)
+    one, other = kept(reference_in_float64), kept(tmp_path)
     for name, leaf in one.leaves.items():
         np.testing.assert_array_equal(leaf[:, 0], other.leaves[name][:, 0])
-        np.testing.assert_allclose(leaf, other.leaves[name], rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(results_of(reference).error, results_of(tmp_path).error, rtol=1e-4)
+        np.testing.assert_allclose(leaf, other.leaves[name], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(results_of(reference_in_float64).error, results_of(tmp_path).error, rtol=1e-9)

@@ -99,6 +99,7 @@ def short_of_memory(monkeypatch, most_lanes: int) -> None:
     monkeypatch.setattr(Program, "chunk", limited)
 
 
+@pytest.mark.usefixtures("float64")
 def test_with_too_little_memory_a_program_goes_on_in_fewer_lanes_and_says_so(tmp_path, monkeypatch, capsys):
     train_in(tmp_path / "straight", settings=SETTINGS, **SWEEP)
     with monkeypatch.context() as patched:
@@ -108,7 +109,7 @@ def test_with_too_little_memory_a_program_goes_on_in_fewer_lanes_and_says_so(tmp
     said = capsys.readouterr().out
     assert "out of memory with 8 lanes" in said and "goes on with 2 from its last checkpoint" in said
     one, other = results_of(tmp_path / "straight"), results_of(tmp_path / "short")
-    np.testing.assert_allclose(one.error, other.error, rtol=1e-4)
+    np.testing.assert_allclose(one.error, other.error, rtol=1e-9)
 
 
 def test_runs_that_have_begun_go_on_from_their_checkpoint_when_memory_runs_out(tmp_path, monkeypatch, capsys):

@@ -52,6 +52,7 @@ class StopAfter(Stop):
         return "SIGTERM" if self.looks <= 0 else None
 
 
+@pytest.mark.usefixtures("float64")
 def test_a_run_in_a_sweep_is_the_run_alone(tmp_path):
     train_in(tmp_path, **SWEEP)
     results = results_of(tmp_path)
@@ -61,10 +62,11 @@ def test_a_run_in_a_sweep_is_the_run_alone(tmp_path):
         states = train_alone(hp, 60)
         for point, step in enumerate(results.step.values):
             alone = toy.measure(states[step], hp)
-            np.testing.assert_allclose(run.error[point], alone.error, rtol=2e-5)
-            np.testing.assert_allclose(run.input_norms[point], alone.input_norms, rtol=2e-5)
+            np.testing.assert_allclose(run.error[point], alone.error, rtol=1e-9)
+            np.testing.assert_allclose(run.input_norms[point], alone.input_norms, rtol=1e-9)
 
 
+@pytest.mark.usefixtures("float64")
 def test_measures_of_the_initial_state_do_not_depend_on_the_layout(tmp_path):
     for name, group, lanes in (("wide", 4, 16), ("narrow", 1, 8)):
         train_in(tmp_path / name, settings=Settings(schedule=toy.toy.schedule, group=group, lanes=lanes), **SWEEP)
@@ -72,7 +74,7 @@ def test_measures_of_the_initial_state_do_not_depend_on_the_layout(tmp_path):
     kept = [read_kept(next((tmp_path / name / "kept.zarr").iterdir())) for name in ("wide", "narrow")]
     for name, leaf in kept[0].leaves.items():
         np.testing.assert_array_equal(leaf[:, 0], kept[1].leaves[name][:, 0])
-    np.testing.assert_allclose(wide.error, narrow.error, rtol=1e-4)
+    np.testing.assert_allclose(wide.error, narrow.error, rtol=1e-9)
 
 
 def test_padded_runs_match_unpadded_ones_and_stay_zero_outside(tmp_path):
@@ -160,6 +162,7 @@ def test_what_is_kept_may_be_one_array(tmp_path):
     assert list(kept.leaves) == ["kept"] and kept.leaves["kept"].shape == (2, 2, 8, 1)
 
 
+@pytest.mark.usefixtures("float64")
 def test_kept_states_are_the_states_at_those_steps(tmp_path):
     train_in(tmp_path, seed="0:3")
     kept = read_kept(next((tmp_path / "kept.zarr").iterdir()))
@@ -168,10 +171,11 @@ def test_kept_states_are_the_states_at_those_steps(tmp_path):
         states = train_alone(toy.Toy(seed=int(seeds[run_id])), 60)
         for column, step in enumerate(kept.steps[row]):
             np.testing.assert_allclose(
-                kept.leaves["hidden"][row, column], states[int(step)].weights.hidden, rtol=1e-4, atol=1e-6
+                kept.leaves["hidden"][row, column], states[int(step)].weights.hidden, rtol=1e-9, atol=1e-12
             )
 
 
+@pytest.mark.usefixtures("float64")
 def test_a_wide_program_is_compacted_when_half_its_lanes_idle(tmp_path, monkeypatch):
     layouts = []
     make = roster.make_program
@@ -189,7 +193,7 @@ def test_a_wide_program_is_compacted_when_half_its_lanes_idle(tmp_path, monkeypa
     narrow = Settings(schedule=toy.toy.schedule, group=2, lanes=16)
     train_in(tmp_path / "narrow", settings=narrow, **flags)
     one, other = results_of(tmp_path / "wide"), results_of(tmp_path / "narrow")
-    np.testing.assert_allclose(one.error, other.error, rtol=1e-3)
+    np.testing.assert_allclose(one.error, other.error, rtol=1e-9)
 
 
 def test_a_solve_is_an_experiment_without_steps(tmp_path):
@@ -265,6 +269,7 @@ def test_longer_runs_added_to_a_stopped_sweep_are_measured_and_kept_whole(tmp_pa
     assert [row.max() for row in kept.steps] == [ends[run_id] for run_id in kept.run_ids]
 
 
+@pytest.mark.usefixtures("float64")
 def test_a_checkpoint_goes_on_with_devices_that_its_lanes_do_not_divide_into(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.01)
     settings = Settings(schedule=toy.toy.schedule, group=2, lanes=4)
@@ -278,7 +283,7 @@ def test_a_checkpoint_goes_on_with_devices_that_its_lanes_do_not_divide_into(tmp
     assert begun.trained_steps > 0 and outcome.trained_steps < 4 * 4000 - begun.trained_steps
     assert "in other lanes: 3 x 1 x 2" in capsys.readouterr().out
     one, other = results_of(tmp_path / "straight"), results_of(tmp_path / "moving")
-    np.testing.assert_allclose(one.error, other.error, rtol=1e-4)
+    np.testing.assert_allclose(one.error, other.error, rtol=1e-9)
 
 
 def test_training_goes_on_to_save_after_a_damaged_checkpoint(tmp_path, capsys, monkeypatch):

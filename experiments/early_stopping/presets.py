@@ -13,8 +13,8 @@ PRESETS = {
         flags={**FEW_AND_MANY, **NOISES, "seed": "0:400"},
     ),
     "debug": Preset(
-        help="Noise 1 with 4 features per scale, 40 samples, 8 seeds, 500 steps, ten seconds.",
-        flags={"features": "4", "samples": "40", "seed": "0:8", "steps": "500", "validation": "100"},
+        help="Noise 0.5 and 1 with 4 features per scale, 40 samples, 8 seeds, 16 runs, ten seconds.",
+        flags={"features": "4", "samples": "40", "noise": "0.5,1", "seed": "0:8", "validation": "100"},
     ),
     "aligned": Preset(
         help="Equal step sizes beside those that let both scales be lowest at the same step: 200 seeds x 3 noises, "

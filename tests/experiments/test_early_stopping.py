@@ -217,7 +217,7 @@ def test_presets_parse():
         assert preset.help
     assert runs == {
         "": 2400,
-        "debug": 8,
+        "debug": 16,
         "aligned": 1200,
         "three_scales": 400,
         "gaussian": 2400,

@@ -9,7 +9,9 @@ import xarray as xr
 from scipy.stats import gmean
 
 from experiments.polynomial.science import CHECKED, CHECKED_IN, exact, setting
-from phenom_jax.claims import Claim, Source, above, agrees, below, last, need, settings
+from phenom_jax.claims import Claim, Source, above, agrees, below, need
+from phenom_jax.claims.runs import last
+from phenom_jax.store.axes import settings
 
 GEMAN = Source("Geman, Bienenstock, Doursat 1992", "https://doi.org/10.1162/neco.1992.4.1.1")
 ESL = Source("Hastie, Tibshirani, Friedman 2009")

@@ -50,9 +50,6 @@ class Polynomial:
     lowest_degree: int = static(0, "of the basis functions: 1 leaves the constant out", at_least=0, at_most=1)
 
 
-Pair = tuple[jax.Array, jax.Array]
-
-
 class State(NamedTuple):
     weights_P: jax.Array
     train_error: jax.Array

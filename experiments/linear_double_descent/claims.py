@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 from scipy.stats import gmean
 
-from phenom_jax.claims import Claim, Source, above, agrees, below, last, need, settings
-from phenom_jax.store.axes import show, words
+from phenom_jax.claims import Claim, Source, above, agrees, below, need
+from phenom_jax.claims.runs import last
+from phenom_jax.store.axes import settings, show, words
 
 BELKIN = Source("Belkin et al. 2019", "https://arxiv.org/abs/1812.11118")
 HASTIE = Source("Hastie et al. 2022", "https://arxiv.org/abs/1903.08560")

@@ -74,8 +74,7 @@ FIGURES = (
     Figure(
         "relative",
         "Against theory",
-        "The same risk over its exact mean: 1 where theory is right and enough training sets are averaged, which near "
-        "the threshold they never are.",
+        "The same risk over its exact mean; near the threshold the mean of few training sets is below it.",
         over_sizes("relative_risk", Scale("risk / its exact mean", limits=(0.5, 1.5))),
     ),
     Figure(

@@ -112,8 +112,9 @@ def beyond_over_before(runs: xr.Dataset) -> float:
 
 def below_the_checked(runs: xr.Dataset) -> dict[str, float]:
     """Share of datasets whose excess risk is below the median found by others."""
-    _, risk = next(curves(runs, "excess_risk"))
-    return {f"p = {p}": float(error < CHECKED[p]) for p, error in risk.items()}
+    return {
+        f"p = {p}": float(error < CHECKED[p]) for _, risk in curves(runs, "excess_risk") for p, error in risk.items()
+    }
 
 
 CLAIMS = (
@@ -124,7 +125,7 @@ CLAIMS = (
         below(1),
         about=few,
         scale="log",
-        published="0.176 at degree 2, 1.009 at degree 15 (the course's table, curve and samples not known)",
+        published="0.176 at degree 2, 1.009 at degree 15 (course's table)",
         figure="descent",
         presets=("", "course"),
     ),

@@ -98,8 +98,7 @@ FIGURES = (
     Figure(
         "bias_variance",
         "Bias and variance",
-        "Bias² and variance of blocks of 20 datasets (an estimate of bias² may be below 0), their sum with noise², and "
-        "the error on fresh test sets. Dashed: exact, where every dataset has the same inputs.",
+        "Of blocks of 20 datasets (an estimate of bias² may be below 0). Dashed: exact, for inputs on the grid.",
         Profile(
             "functions",
             {"error": "-"},

@@ -112,9 +112,8 @@ def beyond_over_before(runs: xr.Dataset) -> float:
 
 def below_the_checked(runs: xr.Dataset) -> dict[str, float]:
     """Share of datasets whose excess risk is below the median found by others."""
-    return {
-        f"p = {p}": float(error < CHECKED[p]) for _, risk in curves(runs, "excess_risk") for p, error in risk.items()
-    }
+    _, risk = next(curves(runs, "excess_risk"))
+    return {f"p = {p}": float(error < CHECKED[p]) for p, error in risk.items()}
 
 
 CLAIMS = (

@@ -9,8 +9,10 @@ import numpy as np
 import xarray as xr
 
 from experiments.deep_double_descent.science import by_width, fitting_width
-from phenom_jax.claims import Claim, Source, above, at, last, need, settings, within
+from phenom_jax.claims import Claim, Source, above, need, within
+from phenom_jax.claims.runs import at, last
 from phenom_jax.laws.peak import inner_peak
+from phenom_jax.store.axes import settings
 
 NAKKIRAN = Source("Nakkiran et al. 2020", "https://arxiv.org/abs/1912.02292")
 MARGIN = {"test_error": 0.01, "test_loss": 0.05}  # a point of error and 0.05 nat: the least that is worth a name

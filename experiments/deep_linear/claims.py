@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from experiments.deep_linear.science import SMALL
-from phenom_jax.claims import Claim, Source, above, below, need, times
+from phenom_jax.claims import Claim, Source, above, below, need
+from phenom_jax.claims.runs import times
 from phenom_jax.laws.transition import value_at
 
 SAXE = Source("Saxe, McClelland, Ganguli 2013", "https://arxiv.org/abs/1312.6120", "section 1.3")

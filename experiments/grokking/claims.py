@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 
 import numpy as np
 import xarray as xr
 
-from phenom_jax.claims import (
-    Claim,
-    Source,
-    above,
-    agrees,
-    at,
-    below,
-    curvature,
-    exponent,
-    first,
-    first_crossing,
-    last,
-    need,
-    ratio,
-    settings,
-    times,
-)
+from phenom_jax.claims import Claim, Source, above, agrees, below, first, need
+from phenom_jax.claims.runs import at, curvature, exponent, first_crossing, last, ratio, times
+from phenom_jax.store.axes import settings, strata
 
 POWER = Source("Power et al. 2022", "https://arxiv.org/abs/2201.02177")
 NANDA = Source("Nanda et al. 2023", "https://arxiv.org/abs/2301.05217")
@@ -48,12 +35,8 @@ def generalised(results: xr.Dataset) -> xr.DataArray:
 
 def generalised_in_every_seed(results: xr.Dataset) -> xr.DataArray:
     """Runs of settings in which the runs of all seeds generalise after they memorised."""
-    chosen = np.zeros(results.sizes["run"], bool)
-    delayed = np.asarray(generalised(results) & with_decay(results))
-    rows = results.assign_coords(row=("run", np.arange(results.sizes["run"])))
-    for _, alike in settings(rows):
-        chosen[alike["row"].values] = delayed[alike["row"].values].all()
-    return xr.DataArray(chosen, dims="run")
+    setting, delayed = strata(results), generalised(results) & with_decay(results)
+    return delayed & ~np.isin(setting, setting[~delayed.values])
 
 
 def train_accuracy(runs: xr.Dataset) -> float:
@@ -75,21 +58,14 @@ def neighbouring_decays(runs: xr.Dataset) -> dict[str, float]:
     """Steps to generalise at the larger of two neighbouring weight decays over those at the smaller, the geometric mean
     over its settings; runs that never do count with the steps they had.
     """
-    decays = np.unique(runs["weight_decay"].values)
-    need(len(decays) > 1, "two weight decays above 0")
-    waited = np.minimum(times(runs, "generalisation_step"), runs["steps"].values)
-    found = {}
-    for smaller, larger in itertools.pairwise(decays.tolist()):
-        pairs = [
-            [
-                waited[np.isin(runs["run_id"].values, alike["run_id"].values) & (runs["weight_decay"].values == decay)]
-                for decay in (larger, smaller)
-            ]
-            for _, alike in settings(runs, "weight_decay")
-        ]
-        told = [(above_, below_) for above_, below_ in pairs if len(above_) and len(below_)]
-        found[f"{smaller:g} to {larger:g}"] = ratio(*(np.concatenate(side) for side in zip(*told)))
-    return found
+    factors = defaultdict(list)
+    for _, setting in settings(runs, "weight_decay"):
+        ordered = setting.sortby("weight_decay")
+        waited = np.minimum(times(ordered, "generalisation_step"), ordered["steps"].values)
+        for (smaller, before), (larger, after) in itertools.pairwise(zip(ordered["weight_decay"].values, waited)):
+            factors[f"{smaller:g} to {larger:g}"].append(after / before)
+    need(factors, "two weight decays above 0")
+    return {pair: ratio(np.array(found), np.ones(len(found))) for pair, found in factors.items()}
 
 
 def decay_exponent(runs: xr.Dataset) -> float:
@@ -185,7 +161,6 @@ CLAIMS = (
         below(1),
         about=with_decay,
         scale="log",
-        published="shown as a figure",
         figure="phase_diagram",
         presets=("", "delay_law"),
     ),
@@ -226,7 +201,6 @@ CLAIMS = (
         below(1),
         about=generalised,
         scale="log",
-        published="shown as a figure",
         figure="weight_norm",
         presets=("", "transformer", "course"),
     ),
@@ -237,7 +211,6 @@ CLAIMS = (
         first(),
         about=generalised,
         scale="rank",
-        published="shown as a figure",
         figure="progress",
         presets=("", "transformer"),
     ),

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from experiments.induction_heads.science import HIGH, LOW, MATCHING, head_score
-from phenom_jax.claims import Claim, Source, above, at, below, last, need, ratio, within
+from phenom_jax.claims import Claim, Source, above, below, need, within
+from phenom_jax.claims.runs import at, last, ratio
 
 OLSSON = Source("Olsson et al. 2022", "https://arxiv.org/abs/2209.11895")
 ELHAGE = Source("Elhage et al. 2021", "https://transformer-circuits.pub/2021/framework/index.html")

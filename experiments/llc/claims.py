@@ -10,7 +10,8 @@ import xarray as xr
 
 from experiments.llc.science import CHECKS
 from experiments.llc.training import TRAINED_WITH, along_training, stages
-from phenom_jax.claims import Claim, Source, above, agrees, at, below, first_crossing, last, need
+from phenom_jax.claims import Claim, Source, above, agrees, below, need
+from phenom_jax.claims.runs import at, first_crossing, last
 from phenom_jax.store.axes import cell_axes
 
 GELMAN = Source("Gelman et al. 2013")

@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from experiments.random_features.science import limit
-from phenom_jax.claims import Claim, Source, agrees, below, last, need, settings, within
-from phenom_jax.store.axes import groups
+from phenom_jax.claims import Claim, Source, agrees, below, need, within
+from phenom_jax.claims.runs import last
+from phenom_jax.store.axes import groups, settings
 
 BELKIN = Source("Belkin et al. 2019", "https://arxiv.org/abs/1812.11118")
 MEI = Source("Mei, Montanari 2022", "https://arxiv.org/abs/1908.05355")

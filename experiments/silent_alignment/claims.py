@@ -9,8 +9,10 @@ import numpy as np
 import xarray as xr
 
 from experiments.silent_alignment.science import LARGE, SILENT, SMALL
-from phenom_jax.claims import Claim, Source, above, agrees, at, below, last, need, ratio, settings
+from phenom_jax.claims import Claim, Source, above, agrees, below, need
+from phenom_jax.claims.runs import at, last, ratio
 from phenom_jax.laws.power_law import local_exponents
+from phenom_jax.store.axes import settings
 from phenom_jax.theory.deep_linear import half_loss_time, mode_time
 
 ATANASOV = Source("Atanasov, Bordelon, Pehlevan 2021", "https://arxiv.org/abs/2111.00034")

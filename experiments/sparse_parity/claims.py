@@ -8,23 +8,9 @@ import numpy as np
 import xarray as xr
 
 from experiments.sparse_parity.science import CHANCE
-from phenom_jax.claims import (
-    Claim,
-    Source,
-    above,
-    agrees,
-    at,
-    below,
-    curvature,
-    exponent,
-    first,
-    last,
-    mostly,
-    need,
-    ratio,
-    settings,
-    times,
-)
+from phenom_jax.claims import Claim, Source, above, agrees, below, first, mostly, need
+from phenom_jax.claims.runs import at, curvature, exponent, last, ratio, times
+from phenom_jax.store.axes import settings
 
 BARAK = Source("Barak et al. 2022", "https://arxiv.org/abs/2207.08799")
 MERRILL = Source("Merrill et al. 2023", "https://arxiv.org/abs/2303.11873")

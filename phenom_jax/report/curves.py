@@ -209,19 +209,3 @@ def _seeds(held: xr.Dataset, centre: Centre) -> list[str]:
     if (held["status"] == "done").any():
         words.append("runs that ended early are carried forward")
     return words
-
-
-# What follows is called by experiments that are not written on marks yet, and goes with the last of them.
-
-
-def curves(results, lines, scale, colour=None, panel=None, minimum_of=None, **options):
-    mark = marks.Curves(lines, scale, colour=colour, panel=panel, lowest=minimum_of, **options)
-    return draw_curves(mark, results)
-
-
-def two_axes(results, left, left_scale, right, right_scale, panel=None, at=None):
-    mark = marks.Curves(left, left_scale, right=right, right_y=right_scale, panel=panel, at=at)
-    return draw_curves(mark, results)
-
-
-Overlay = marks.Overlay

@@ -12,7 +12,6 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.report.marks import STEPS, Line, Lines, LineStyle, Scale
-from phenom_jax.report.marks import Figure as Figure  # where experiments look for it
 from phenom_jax.store.axes import words
 
 if TYPE_CHECKING:

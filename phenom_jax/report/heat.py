@@ -97,10 +97,3 @@ def _finish(axis: matplotlib.axes.Axes, columns: np.ndarray, x: str, title: str)
 def _edges(times: np.ndarray) -> np.ndarray:
     """Returns the borders of cells around positive times: geometric means, the outermost at the times themselves."""
     return np.concatenate([times[:1], np.sqrt(times[1:] * times[:-1]), times[-1:]])
-
-
-# What follows is called by experiments that are not written on marks yet, and goes with the last of them.
-
-
-def heat(results, variable, x, label, **options):
-    return draw_heat(marks.Heat(variable, x, label, **options), results)

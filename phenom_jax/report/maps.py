@@ -190,18 +190,3 @@ def _edges(steps: np.ndarray) -> np.ndarray:
     """Returns the borders of cells around measured steps, the outermost at the steps themselves."""
     between = (steps[1:] + steps[:-1]) / 2
     return np.concatenate([steps[:1], between, np.maximum(steps[-1:], steps[0] + 1)])
-
-
-# What follows is called by experiments that are not written on marks yet, and goes with the last of them.
-
-
-def phase_diagram(results, when, x, y, label, at=None):
-    return draw_phase_map(marks.PhaseMap(when, x, y, label, at=at), results)
-
-
-def final_map(results, variable, x, y, label, at=None, numbers=False):
-    return draw_final_map(marks.FinalMap(variable, x, y, label, at=at, numbers=numbers), results)
-
-
-def spectrum(results, name, label, at=None):
-    return draw_spectrum(marks.Spectrum(name, label, at=at), results)

@@ -286,9 +286,3 @@ class Figure:
     mark: Mark | Callable[[xr.Dataset], Mark | matplotlib.figure.Figure | None]
     of: Callable[[xr.Dataset], xr.Dataset | None] | None = None
     format: Literal["png", "svg"] = "png"
-
-    def draw(self, results: xr.Dataset) -> matplotlib.figure.Figure | None:
-        """Returns the figure drawn: what report.py and experiments call until they call `draw.draw`."""
-        from phenom_jax.report.draw import draw
-
-        return draw(self, results)

@@ -165,13 +165,3 @@ def _said(held: xr.Dataset, x: str, centre: Centre) -> str:
         return "single runs"
     band = "range" if centre == "median" and counts.min() < 6 else "95 % interval of it"
     return f"{centre} and {band}, {counted(counts)} runs at each {words(x)}"
-
-
-# What follows is called by experiments that are not written on marks yet, and goes with the last of them.
-
-
-def profile(results, x, lines, scale, colour=None, panel=None, marks=(), **options):
-    return draw_profile(Profile(x, lines, scale, colour=colour, panel=panel, verticals=marks, **options), results)
-
-
-Mark, Profile = VLine, marks.Profile

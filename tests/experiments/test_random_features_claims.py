@@ -46,7 +46,7 @@ def sweep(risk, *parts, seeds=12, status="finished", **axes):
         product = {"seed": range(seeds)} | axes | part
         points += [defaults | dict(zip(product, point, strict=True)) for point in itertools.product(*product.values())]
     coords = {name: ("run", [point[name] for point in points], {"hyperparameter": 1}) for name in defaults}
-    coords["status"] = ("run", [status] * len(points))
+    coords["status"] = ("run", [status] * len(points), {})
     results = xr.Dataset(coords={"step": [0], **coords}, attrs={"order": list(defaults)})
     luck = np.exp(0.05 * np.random.default_rng(0).normal(size=seeds))
     values = (risk(results) * luck[results["seed"].values])[:, None]

@@ -17,8 +17,7 @@ GEMAN = Source("Geman, Bienenstock, Doursat 1992", "https://doi.org/10.1162/neco
 ESL = Source("Hastie, Tibshirani, Friedman 2009")
 SCHAEFFER = Source("Schaeffer et al. 2023", "https://arxiv.org/abs/2303.14151")
 
-MARGIN = 0.05  # of what is exact: off by less is agreement
-QUANTILE = 0.1  # a median is where it is said to be if so many more or fewer than half of the datasets lie below
+MARGIN, QUANTILE = 0.05, 0.1  # agreement is to be off by less: of what is exact; from half of the datasets below
 
 ByFunctions = dict[int, float]
 

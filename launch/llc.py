@@ -40,7 +40,7 @@ MOST_SOURCES = 36
 TRAINING: Mapping[str, Mapping[str, str]] = {  # flags of a small sweep that suits as a source, by experiment
     "deep_linear": {"seed": "0:8", "kept_points": "11"},
     "grokking": {"seed": "0:8", "weight_decay": "0,1", "modulus": "43", "train_fraction": "0.6", "width": "128"}
-    | {"steps": "600", "points": "12", "kept_points": "12"},  # before losses without decay round to zero
+    | {"steps": "600", "points": "10", "kept_points": "12"},  # before losses without decay round to zero
 }
 SOURCES = {"deep_linear": "deep_linear", "mala": "deep_linear", "grokking": "grokking"}  # of presets that are of one
 

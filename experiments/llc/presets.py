@@ -3,7 +3,7 @@
 from phenom_jax.experiment import Preset
 
 DEEP_LINEAR = {"loss": "behaviour", "n_beta": "1000", "step_size": "1e-5", "steps": "60000", "burn_in": "0.3"}
-GROKKING = {"seed": "0:3", "batch": "256", "step_size": "1e-3", "localisation": "100", "steps": "300"}
+GROKKING = {"seed": "0:2", "batch": "256", "step_size": "1e-3", "localisation": "100", "steps": "500"}
 
 PRESETS = {
     "": Preset(help="8 chains around every kept state of a source without a preset of its own.", flags={"seed": "0:8"}),
@@ -22,7 +22,7 @@ PRESETS = {
         flags={"seed": "0:8", "checkpoint": "-1", "sampler": "mala"} | DEEP_LINEAR,
     ),
     "grokking": Preset(
-        help="3 chains around every kept state of 16 grokking networks, 8 with and 8 without weight decay, on "
+        help="2 chains around every kept state of 16 grokking networks, 8 with and 8 without weight decay, on "
         "minibatches: about two minutes on two cores. The coefficient climbs until the train pairs are fitted and "
         "falls before half of the test pairs are right; it falls without weight decay too.",
         flags=GROKKING,

@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from phenom_jax.claims import Claim, Source, above, below, need, settings, times, within
+from phenom_jax.claims import Claim, Source, above, below, need, within
+from phenom_jax.claims.runs import times
+from phenom_jax.store.axes import settings
 from phenom_jax.experiment import Experiment, Preset, Quantity, Schedule
 from phenom_jax.hparams import hparams, size, swept
 from phenom_jax.laws.transition import first_crossing

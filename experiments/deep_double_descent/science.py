@@ -18,7 +18,7 @@ import numpy as np
 import optax
 import xarray as xr
 
-from phenom_jax.claims import last
+from phenom_jax.claims.runs import last
 from phenom_jax.experiment import Quantity
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
 from phenom_jax.laws.transition import first_crossing

@@ -7,7 +7,7 @@ import xarray as xr
 
 from experiments.induction_heads.claims import with_parts, with_score
 from experiments.induction_heads.science import DELAY, MATCHING
-from phenom_jax.claims import last
+from phenom_jax.claims.runs import last
 from phenom_jax.laws.transition import value_at
 from phenom_jax.report.marks import Clock, Curves, Figure, Lines, PhaseMap, Scale
 

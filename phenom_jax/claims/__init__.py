@@ -10,13 +10,3 @@ from phenom_jax.claims.rules import below as below
 from phenom_jax.claims.rules import first as first
 from phenom_jax.claims.rules import mostly as mostly
 from phenom_jax.claims.rules import within as within
-from phenom_jax.claims.runs import at as at
-from phenom_jax.claims.runs import curvature as curvature
-from phenom_jax.claims.runs import exponent as exponent
-from phenom_jax.claims.runs import first_crossing as first_crossing
-from phenom_jax.claims.runs import last as last
-from phenom_jax.claims.runs import ratio as ratio
-from phenom_jax.claims.runs import share as share
-from phenom_jax.claims.runs import times as times
-from phenom_jax.claims.runs import trend as trend
-from phenom_jax.store.axes import settings as settings

@@ -26,10 +26,8 @@ class Finding:
     Attributes:
       numbers: by cell, float[units], NaN where a unit says nothing; one cell, "", for a claim that is no family.
       intervals: by cell; those of a family hold together.
-      units: how many say something.
-      left_out: how many do not, because they lack what is needed or are not over.
-      p: two-sided, of the hypothesis that the number is at the edge of the rule's zone.
-      p_holm: adjusted for the claims of the page.
+      units, left_out: how many say something, and how many lack what is needed or are not over.
+      p, p_holm: two-sided, that the number is at the edge of the rule's zone; adjusted for the claims of the page.
       reason: why it is not tested, or the error.
     """
 
@@ -84,17 +82,18 @@ class Finding:
         return f"{n} {claim.unit}s scattered like these decide {effect} from {edge:g} in four of five studies."
 
     def _gap(self, cell: str) -> float:
-        """Returns how far the estimate is inside the zone, in interval widths; negative outside."""
-        rule, (middle, low, high) = self.claim.rule, self.intervals[cell]
-        return min(middle - rule.low, rule.high - middle) / max(high - low, 1e-300) if np.isfinite(middle) else -np.inf
+        """Returns how far the estimate is inside the zone, in interval widths of its scale; negative outside."""
+        spans = np.array([self.claim.rule.low, self.claim.rule.high, *self.intervals[cell]])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spans = np.log(np.maximum(spans, 0)) if self.claim.scale == "log" else spans
+            inside = min(spans[2] - spans[0], spans[1] - spans[2]) / max(spans[4] - spans[3], 1e-300)
+        return float(inside) if np.isfinite(spans[2]) else -np.inf
 
 
 def decide_all(claims: Sequence[Claim], results: xr.Dataset, strict: bool = False) -> list[Finding]:
     """Returns the Finding of every claim of a page, their p-values adjusted together.
 
-    Args:
-      results: of a sweep, with what the experiment's `summarise` adds.
-      strict: raise what a claim raises, as tests must; else it is shown as an error beside the others.
+    With `strict` what a claim raises is raised, as tests must; else it is shown as an error beside the others.
     """
     found = [decide(claim, results, strict) for claim in claims]
     adjusted = intervals.holm(np.array([finding.p for finding in found]))

@@ -122,6 +122,13 @@ def test_a_family_holds_if_all_its_cells_do():
     assert failing.verdict == "fails" and failing.deciding == "rate 0.2"
 
 
+def test_the_deciding_cell_of_a_family_that_holds_is_the_one_nearest_its_edge():
+    rng = np.random.default_rng(6)
+    effect = np.exp(0.1 * rng.normal(size=(8, 3))) * [7, 1.5, 4e5]
+    found = decide(claim(by_rate, rule=first(), scale="log"), sweep(effect), strict=True)
+    assert found.verdict == "holds" and found.deciding == "rate 0.1"
+
+
 def test_intervals_of_a_family_hold_together():
     """The largest of many null cells is decided as rarely as one cell alone."""
     rng = np.random.default_rng(3)

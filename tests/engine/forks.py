@@ -23,7 +23,8 @@ from typing import NamedTuple
 
 import toy
 
-from phenom_jax.claims import Claim, Source, below, last
+from phenom_jax.claims import Claim, Source, below
+from phenom_jax.claims.runs import last
 from phenom_jax.engine import launch, layout, ledger
 from phenom_jax.report.marks import Curves, Figure, Scale
 

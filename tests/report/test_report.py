@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from synthetic import Grok, make, with_steps
 
-from phenom_jax.claims import Claim, Source, above, last
+from phenom_jax.claims import Claim, Source, above
+from phenom_jax.claims.runs import last
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.laws.transition import first_crossing

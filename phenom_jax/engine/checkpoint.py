@@ -6,27 +6,33 @@ import contextlib
 import copy
 import errno
 import gc
+import json
 import logging
+import os
 import shutil
 import sys
+import time
 import warnings
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from phenom_jax.engine import processes
+from phenom_jax.engine.checksums import leaf_sums
 
 TRASH = "_trash"
 TRIAL_BYTES = 4096
+READ_ATTEMPTS = 4
+RETRY_SECONDS = 1.0  # between two of them
+READ_BYTES = 2**20
 LOGGERS = (logging.getLogger("absl"), logging.getLogger("asyncio"))
-ODD_MULTIPLIERS = (0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35)
 
 
 class Mismatch(Exception):
@@ -35,6 +41,14 @@ class Mismatch(Exception):
 
 class SaveFailed(Exception):
     """A checkpoint could not be written; the text says why."""
+
+
+class Damaged(Exception):
+    """A checkpoint was read and found wrong; the text says how."""
+
+
+class Unreadable(Exception):
+    """The disk does not hand over a checkpoint, which may be whole; the text says why."""
 
 
 class Restored(NamedTuple):
@@ -83,7 +97,8 @@ class Checkpoints:
         leaves = _named_leaves(tree)
         self._check_room(sum(leaf.nbytes for leaf in leaves.values()))
         state = ocp.args.StandardSave(leaves)
-        described = ocp.args.JsonSave(copy.deepcopy({**meta, "sums": _sums(leaves)}))  # it is written in the background
+        known = copy.deepcopy({**meta, "sums": leaf_sums(leaves)})  # it is written in the background
+        described = ocp.args.JsonSave({**known, "sum": _sum_of_meta(known)})
         try:
             saved = self._manager.save(chunk, args=ocp.args.Composite(state=state, meta=described))
         except Exception as error:  # whatever the disk makes Orbax raise
@@ -124,35 +139,35 @@ class Checkpoints:
           template: `(meta) -> tree` that was saved with this meta: ShapeDtypeStructs with shardings, or NumPy arrays
             where the leaf is wanted on the host; raises Mismatch where it does not fit.
           note: told of every checkpoint that had to be passed over.
+        Raises:
+          Unreadable: the disk refuses, so that nothing is known of a checkpoint; none was removed.
         """
+        found, damaged = None, []
         for chunk in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return self._read(chunk, template)
+                found = self._read(chunk, template)
+                break
             except Mismatch as error:
                 note(f"checkpoint {chunk} in {self._directory} does not fit: {error}; its unfinished runs begin anew")
-                return None
-            except jax.errors.JaxRuntimeError:
-                raise
-            except Exception as error:  # whatever a damaged directory makes Orbax raise
-                note(f"checkpoint {chunk} in {self._directory} is damaged ({_first_line(error)}): using the one before")
-                self._litter = True
-                self._manager.delete(chunk)
-                self._empty_trash()  # its number will be used again
-        return None
+                break
+            except Damaged as error:
+                note(f"checkpoint {chunk} in {self._directory} is damaged ({error}): using the one before")
+                damaged.append(chunk)
+        self._remove(damaged)
+        return found
 
     @property
     def _manager(self) -> ocp.CheckpointManager:
         if self._opened is None:
             self._empty_trash()  # of steps whose deletion was interrupted
-            self._opened = ocp.CheckpointManager(
-                self._directory.resolve(),
-                item_names=("state", "meta"),
-                options=ocp.CheckpointManagerOptions(
-                    preservation_policy=policies.LatestN(2),
-                    cleanup_tmp_directories=True,
-                    todelete_subdir=TRASH,
-                ),
+            options = ocp.CheckpointManagerOptions(
+                preservation_policy=policies.LatestN(2), cleanup_tmp_directories=True, todelete_subdir=TRASH
             )
+            try:
+                where = self._directory.resolve()
+                self._opened = ocp.CheckpointManager(where, item_names=("state", "meta"), options=options)
+            except OSError as error:
+                raise Unreadable(f"no checkpoint can be read: {error}") from None
         return self._opened
 
     def _close(self) -> None:
@@ -206,20 +221,77 @@ class Checkpoints:
             shutil.rmtree(self._directory / TRASH, ignore_errors=True)
 
     def _read(self, chunk: int, template: Callable[[dict[str, Any]], Any]) -> Restored:
-        meta = self._manager.restore(chunk, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        meta = self._item(chunk, "meta", ocp.args.JsonRestore())
         if "sums" not in meta:
             raise Mismatch("an older version wrote it")
+        if meta.pop("sum", None) not in (None, _sum_of_meta(meta)):  # not every version wrote it
+            raise Damaged("checksum of what describes it")
         wanted = template(meta)
         leaves = _named_leaves(wanted)
-        state = ocp.args.StandardRestore(leaves)
-        found = self._manager.restore(chunk, args=ocp.args.Composite(state=state))["state"]
-        wrong = [name for name, total in _sums(found).items() if meta["sums"].get(name) != total]
-        if wrong:
-            raise ValueError(f"checksum of {wrong[0]}")
+        found = self._item(chunk, "state", ocp.args.StandardRestore(leaves))
+        wrong = [name for name, total in leaf_sums(found).items() if meta["sums"].get(name) != total]
+        if processes.anywhere(bool(wrong)):
+            raise Damaged(f"checksum of {wrong[0] if wrong else 'a leaf elsewhere'}")
         paths, structure = jax.tree.flatten_with_path(wanted)
         tree = [found.get(jax.tree_util.keystr(path)) for path, _ in paths]
         filled = [np.zeros(s.shape, s.dtype) if leaf is None else leaf for leaf, (_, s) in zip(tree, paths)]
         return Restored(chunk, jax.tree.unflatten(structure, filled), meta)
+
+    def _item(self, chunk: int, name: str, how: Any) -> Any:
+        """Returns what a checkpoint holds under a name, with patience where the disk refuses.
+
+        Raises:
+          Damaged: twice it could not be made out although every file was there to be read.
+          Unreadable: the disk refused to the end.
+        """
+        refusal, seen = "", 0
+        for attempt in range(READ_ATTEMPTS):
+            time.sleep(RETRY_SECONDS if attempt else 0)
+            found, failure = None, None
+            try:
+                found = self._manager.restore(chunk, args=ocp.args.Composite(**{name: how}))[name]
+            except (jax.errors.JaxRuntimeError, Unreadable):
+                raise
+            except Exception as error:  # whatever a damaged directory or a failing disk makes Orbax raise
+                failure, self._litter = error, True
+            refusal = self._refusal(chunk, failure) if failure else ""
+            failed, refused = processes.anywhere([failure is not None, bool(refusal)])
+            if not failed:
+                return found
+            seen += not refused
+            if seen == 2:
+                raise Damaged(_first_line(failure) if failure else "as another process says")
+        raise Unreadable(f"checkpoint {chunk} in {self._directory} cannot be read: {refusal or 'by another process'}")
+
+    def _refusal(self, chunk: int, failure: Exception) -> str:
+        """Returns why the disk does not hand over a checkpoint, nothing where its files can be read or are gone.
+
+        Orbax and tensorstore wrap what the disk says, so that its files are read once more without them.
+        """
+        if isinstance(failure, OSError) and not isinstance(failure, FileNotFoundError):
+            return str(failure)
+        refusals: list[OSError] = []
+        for folder, _, names in os.walk(self._directory / str(chunk), onerror=refusals.append):
+            for name in names:
+                try:
+                    with open(Path(folder, name), "rb") as file:
+                        while file.read(READ_BYTES):
+                            pass
+                except OSError as error:
+                    refusals.append(error)
+        return next((str(error) for error in refusals if not isinstance(error, FileNotFoundError)), "")
+
+    def _remove(self, chunks: Sequence[int]) -> None:
+        """Removes checkpoints whose numbers will be used again."""
+        for chunk in chunks:
+            try:
+                self._manager.delete(chunk)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise Unreadable(f"damaged checkpoint {chunk} cannot be removed: {error}") from None
+        if chunks:
+            self._empty_trash()
 
 
 def _named_leaves(tree: Any) -> dict[str, Any]:
@@ -228,36 +300,8 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if np.prod(leaf.shape, dtype=int)}
 
 
-def _sums(leaves: Mapping[str, Any]) -> dict[str, int]:
-    """Returns a checksum per leaf: a flipped bit on disk would restore silently wrong."""
-    rows = processes.to_host(row_sums(dict(leaves)))
-    return {name: int(sums.astype(np.uint64).sum() % 2**32) for name, sums in rows.items()}
-
-
-@jax.jit
-def row_sums(leaves: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """Returns uint32[rows] of each leaf, the sum over a row of its words, each times an odd number of its place.
-
-    Computed where the leaf lies, and the same on any number of devices. A flipped bit always changes the sum over all
-    rows modulo 2^32, for odd numbers have inverses there. The rows are added up on the host: on the CPU, programs with
-    collectives that are under way at the same time can wait for each other forever.
-    """
-    return {name: _row_sums(leaf) for name, leaf in leaves.items()}
-
-
-def _row_sums(leaf: jax.Array) -> jax.Array:
-    words = leaf.astype(jnp.uint8) if leaf.dtype == bool else _words(leaf)
-    place = jnp.zeros(words.shape, jnp.uint32)
-    for axis in range(words.ndim):
-        place = (place + jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)) * jnp.uint32(ODD_MULTIPLIERS[0])
-    place = (place ^ (place >> 15)) * jnp.uint32(ODD_MULTIPLIERS[1])
-    place = (place ^ (place >> 13)) * jnp.uint32(ODD_MULTIPLIERS[2])
-    return (words.astype(jnp.uint32) * (place | jnp.uint32(1))).sum(tuple(range(1, words.ndim)), dtype=jnp.uint32)
-
-
-def _words(leaf: jax.Array) -> jax.Array:
-    bits = min(32, 8 * leaf.dtype.itemsize)
-    return jax.lax.bitcast_convert_type(leaf, jnp.dtype(f"uint{bits}"))
+def _sum_of_meta(meta: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(meta, sort_keys=True).encode())
 
 
 def _not_of_orbax(record: logging.LogRecord) -> bool:

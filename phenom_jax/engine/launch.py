@@ -201,7 +201,7 @@ def _console() -> Console:
 def _say_how_it_stopped(outcome: Outcome, typed: str) -> None:
     if not processes.first():
         return
-    how = f"stopped by {outcome.interrupted}" if outcome.interrupted else "trained"
+    how = f"stopped by {outcome.interrupted}" if outcome.interrupted else "ended"
     kept = f"the disk refused to the end: {outcome.unwritten}" if outcome.unwritten else "all is kept"
     print(f"{how}, {kept}; to resume: {_without_rerun(typed)}")
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from phenom_jax.engine import processes
 from phenom_jax.engine.bucket import BucketTraining
+from phenom_jax.engine.checkpoint import Unreadable
 from phenom_jax.engine.config import RunDirectory
 from phenom_jax.engine.ledger import Ledger
 from phenom_jax.engine.progress import Progress
@@ -21,7 +22,7 @@ class Outcome(NamedTuple):
       interrupted: what stopped it, or None.
       counts: how many runs of the sweep have which status.
       trained_steps: run-steps of this start.
-      unwritten: what the disk refused to the end; nothing if all is on disk.
+      unwritten: what the disk refused to the end, to write or to read; nothing if all is on disk.
     """
 
     interrupted: str | None
@@ -37,12 +38,16 @@ def train(work: Work, directory: RunDirectory, progress: Progress, stop: Stop) -
       InvalidValue: the results in the directory are damaged beyond repair.
     """
     ledger = Ledger(work, directory.path, progress.note)
-    trained, unsaved = 0, ""
+    trained, unsaved, refused = 0, "", ""
     for bucket in work.plan.buckets:
         training = BucketTraining(work, bucket, directory, ledger, progress, stop, trained)
-        training.run()
+        try:
+            training.run()
+        except Unreadable as error:
+            refused = str(error)
+            break
         trained, unsaved = training.trained, training.unsaved
         if processes.anywhere(stop.requested is not None):
             break
-    unwritten = ledger.last_flush() or (unsaved if stop.requested else "")
+    unwritten = ledger.last_flush() or refused or (unsaved if stop.requested else "")
     return Outcome(stop.requested, dict(collections.Counter(ledger.statuses.values())), trained, unwritten)

@@ -11,11 +11,19 @@ import numpy as np
 import pytest
 from toy import some_devices
 
-from phenom_jax.engine.checkpoint import Checkpoints, SaveFailed, row_sums
+from phenom_jax.engine import checkpoint
+from phenom_jax.engine.checkpoint import Checkpoints, SaveFailed, Unreadable
+from phenom_jax.engine.checksums import row_sums
 from phenom_jax.engine.program import AXIS
+from phenom_jax.hparams import InvalidValue
 
 AXES = jax.sharding.PartitionSpec(AXIS)
 TREE = {"weights": np.arange(4096, dtype=np.float32), "step": np.array([3, 4], np.int32), "none": np.zeros((0, 2))}
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setattr(checkpoint, "RETRY_SECONDS", 0.01)
 
 
 def template(meta: dict) -> dict:
@@ -109,3 +117,73 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(tmp_path, damag
     assert found is not None and found.chunk == 1
     np.testing.assert_array_equal(found.tree["step"], [4, 5])
     assert len(notes) == 1 and "checkpoint 2" in notes[0] and "using the one before" in notes[0]
+
+
+def test_a_description_that_was_altered_is_damage(tmp_path):
+    saved(tmp_path, [1, 2])
+    described = tmp_path / "2" / "meta" / "metadata"
+    described.write_text(described.read_text().replace('"in_lane":["a"', '"in_lane":["b"').replace('"a"', '"b"'))
+    found, notes = restored(tmp_path)
+    assert found is not None and found.chunk == 1 and "checkpoint 2" in notes[0] and "is damaged" in notes[0]
+
+
+def largest(step: Path) -> Path:
+    return max((path for path in step.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+
+
+@pytest.mark.parametrize("which", ["meta/metadata", "state/_METADATA", "data"])
+def test_what_a_disk_refuses_to_read_is_kept_and_said(tmp_path, which):
+    saved(tmp_path, [1, 2])
+    path = largest(tmp_path / "2") if which == "data" else tmp_path / "2" / which
+    aside = path.rename(tmp_path.parent / "aside")
+    path.symlink_to("/proc/self/mem")  # reading it is an input/output error
+    with pytest.raises(Unreadable, match="checkpoint 2 in .* cannot be read: .*Input/output error"):
+        restored(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.isdigit()) == ["1", "2"]
+    path.unlink()
+    aside.rename(path)
+    found, notes = restored(tmp_path)
+    assert found is not None and found.chunk == 2 and not notes
+
+
+@pytest.mark.parametrize(
+    "error, times",
+    [(OSError(5, "Input/output error"), 3), (ValueError("INTERNAL: Error reading local file: Input/output error"), 1)],
+)
+def test_a_disk_that_refuses_for_a_while_is_asked_again(tmp_path, monkeypatch, error, times):
+    saved(tmp_path, [1, 2])
+    restore, refused = checkpoint.ocp.CheckpointManager.restore, []
+
+    def refusing(manager, *arguments, **named):
+        if len(refused) < times:
+            refused.append(error)
+            raise error
+        return restore(manager, *arguments, **named)
+
+    monkeypatch.setattr(checkpoint.ocp.CheckpointManager, "restore", refusing)
+    found, notes = restored(tmp_path)
+    assert len(refused) == times
+    assert found is not None and found.chunk == 2 and not notes
+
+
+def test_damage_is_not_removed_before_the_one_before_is_read(tmp_path):
+    saved(tmp_path, [1, 2])
+    (tmp_path / "2" / "meta" / "metadata").write_text("{")
+    before = tmp_path / "1" / "meta" / "metadata"
+    before.unlink()
+    before.symlink_to("/proc/self/mem")
+    with pytest.raises(Unreadable, match="checkpoint 1"):
+        restored(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.isdigit()) == ["1", "2"]
+
+
+@pytest.mark.parametrize("error", [InvalidValue("lanes: 9"), KeyError("weights")])
+def test_what_goes_wrong_with_what_is_wanted_is_no_damage(tmp_path, error):
+    saved(tmp_path, [1, 2])
+
+    def refuse(meta):
+        raise error
+
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(type(error)):
+        checkpoints.restore(refuse, print)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.isdigit()) == ["1", "2"]

@@ -15,7 +15,7 @@ import toy
 from test_loop import StopAfter
 from toy import assert_same_results, results_of, train_in
 
-from phenom_jax.engine import layout
+from phenom_jax.engine import checkpoint, layout
 from phenom_jax.engine.checkpoint import Checkpoints, SaveFailed
 from phenom_jax.engine.config import Settings
 from phenom_jax.engine.program import Program
@@ -59,6 +59,23 @@ def test_what_a_full_disk_refused_to_the_end_is_said_and_trained_again(tmp_path)
     assert "Traceback" not in said
     assert "finished" not in results_of(tmp_path / "disturbed").status
     train_in(tmp_path / "disturbed", settings=SETTINGS, **SWEEP)
+    train_in(tmp_path / "straight", settings=SETTINGS, **SWEEP)
+    assert_same_results(results_of(tmp_path / "straight"), results_of(tmp_path / "disturbed"))
+
+
+def test_a_checkpoint_that_the_disk_does_not_hand_over_is_kept_and_trained_on_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.02)
+    monkeypatch.setattr(checkpoint, "RETRY_SECONDS", 0.01)
+    begun = train_in(tmp_path / "disturbed", settings=SETTINGS, stop=StopAfter(3), **SWEEP)
+    (found,) = (tmp_path / "disturbed" / "checkpoints").glob("*/*/meta/metadata")
+    aside = found.rename(tmp_path / "aside")
+    found.symlink_to("/proc/self/mem")  # reading it is an input/output error
+    outcome = train_in(tmp_path / "disturbed", settings=SETTINGS, **SWEEP)
+    assert "cannot be read: [Errno 5]" in outcome.unwritten and not outcome.trained_steps
+    found.unlink()
+    aside.rename(found)
+    rest = train_in(tmp_path / "disturbed", settings=SETTINGS, **SWEEP)
+    assert begun.trained_steps + rest.trained_steps == 20 * 1500
     train_in(tmp_path / "straight", settings=SETTINGS, **SWEEP)
     assert_same_results(results_of(tmp_path / "straight"), results_of(tmp_path / "disturbed"))
 

@@ -264,6 +264,14 @@ def test_an_interrupted_training_says_how_to_resume(run, monkeypatch):
     assert out.strip().endswith("python -m launch.descent --out=here")
 
 
+def test_a_disk_that_refused_is_said_in_one_line(run, monkeypatch):
+    refused = "checkpoint 3 in here cannot be read: [Errno 5] Input/output error"
+    monkeypatch.setattr(launch_module, "train", lambda *_: Outcome(None, {"running": 2}, 0, refused))
+    code, out, _ = run("--out=here")
+    assert code == 74
+    assert out.splitlines()[-1].startswith(f"ended, the disk refused to the end: {refused}; to resume: ")
+
+
 def test_failed_runs_make_the_exit_code_one(run, monkeypatch):
     monkeypatch.setattr(launch_module, "train", lambda *_: Outcome(None, {"failed": 1, "finished": 1}, 10))
     monkeypatch.setattr(launch_module, "_show", lambda *_: None)

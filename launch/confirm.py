@@ -3,6 +3,7 @@
 python -m launch.confirm                     all that is not confirmed yet, row by row; it resumes
 python -m launch.confirm grokking            of one experiment
 python -m launch.confirm grokking/transformer --again
+python -m launch.confirm grokking --recheck  decides again from the saved sweeps: a rule was written otherwise
 python -m launch.confirm --list              what there is to confirm; nothing is trained
 
 Writes docs/results.json, docs/RESULTS.md and the scoreboard of README.md after each preset.
@@ -105,14 +106,19 @@ def with_scoreboard(readme: str, found: Sequence[Entry]) -> str:
     return BLOCK.sub(lambda match: match[1] + scoreboard(found) + match[2], readme)
 
 
-def confirm(job: Job, out: Path, train: Callable[[list[str]], int]) -> list[Row]:
+def confirm(job: Job, out: Path, call: Callable[[list[str]], int], saved: bool) -> list[Row]:
     """Trains a job's sweep, or the rest of it, and returns the rows of its claims.
 
+    Args:
+      job: what to confirm.
+      out: where sweeps are kept.
+      call: runs a module with these words and returns the exit code.
+      saved: decide from the saved results, without training.
     Raises:
       RuntimeError: the command did not end well; the same call goes on where it stopped.
     """
     directory = out / job.name.replace("/", "-")
-    code = train([*job.arguments, f"--out={directory}"])
+    code = call(["launch.report", str(directory)] if saved else [*job.arguments, f"--out={directory}"])
     if code:
         raise RuntimeError(f"{job.name}: exit code {code}")
     statements = {claim.statement for claim in job.claims}
@@ -126,6 +132,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m launch.confirm", description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME[/PRESET]")
     parser.add_argument("--again", action="store_true", help="also what is confirmed already")
+    parser.add_argument("--recheck", action="store_true", help="decide again from the saved sweeps, without training")
     parser.add_argument("--list", action="store_true", help="what there is, and nothing else")
     parser.add_argument("--out", type=Path, default=Path("runs/confirm"), help="where the sweeps are kept")
     asked = parser.parse_args(arguments)
@@ -139,12 +146,12 @@ def main(arguments: Sequence[str]) -> int:
     failed = 0
     for job in chosen:
         waiting = [entry for entry in table([job], read()) if entry.row is None or entry.changed]
-        if asked.list or not (waiting or asked.again):
+        if asked.list or not (waiting or asked.again or asked.recheck):
             print(f"{job.name}: {len(waiting)} claims to confirm")
             continue
         print(f"{job.name}: {' '.join(job.arguments)}", flush=True)
         try:
-            rows = confirm(job, asked.out, lambda words: subprocess.call([sys.executable, "-m", *words]))
+            rows = confirm(job, asked.out, lambda words: subprocess.call([sys.executable, "-m", *words]), asked.recheck)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             failed += 1

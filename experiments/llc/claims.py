@@ -140,8 +140,8 @@ CLAIMS = (
         above(0.5),  # a peak is at least twice as high as its feet
         published="shown as a figure",
     ),
-    in_grokking("It falls as test accuracy rises, not before.", DETECTOR, early_fall, below(0.5)),
     in_grokking(
-        "It falls only where the network generalises.", DETECTOR, kept, above(0.5)
-    ),  # else as far as from a peak
+        "In grokking the coefficient falls as test accuracy rises, not before.", DETECTOR, early_fall, below(0.5)
+    ),
+    in_grokking("In grokking the coefficient falls only where the network generalises.", DETECTOR, kept, above(0.5)),
 )

@@ -12,7 +12,7 @@ from phenom_jax.report.marks import Clock, Curves, Figure, FinalMap, Line, Profi
 from phenom_jax.store.axes import cell_axes
 
 MOVES = Clock("move of the chain", 1)
-COEFFICIENT = Scale("local learning coefficient")
+COEFFICIENT, ALLOWED = Scale("local learning coefficient"), Scale("share of what is allowed")
 BESIDE = (  # what a training may tell, the first of these that it does
     ((TRAIN, TEST), Scale("accuracy", limits=(-0.02, 1.02))),
     (("source_rank",), Scale("rank")),
@@ -29,7 +29,7 @@ def trained(results: xr.Dataset) -> xr.Dataset | None:
 
 
 def by_rank(results: xr.Dataset) -> xr.Dataset | None:
-    """Returns the most settled kept state of every rank; None where the source has none."""
+    """Returns the most settled kept state of every rank, None where the source has none."""
     curves = trained(results) if EXACT in results else None
     return None if curves is None else stages(curves)
 
@@ -119,7 +119,7 @@ FIGURES = (
         "How far the chains can be trusted",
         "How much of what each check allows the chains around a kept state take; above 1 (dotted) they cannot be "
         "trusted, and the legend says what to change.",
-        Curves(dict.fromkeys(CHECKS, "-"), Scale("share of what is allowed"), threshold=1, centre="mean"),
+        lambda curves: Curves(dict.fromkeys(CHECKS, "-"), ALLOWED, panel=cell_axes(curves), threshold=1, centre="mean"),
         of=trained,
     ),
     Figure(

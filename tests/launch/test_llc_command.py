@@ -87,11 +87,11 @@ def test_a_source_is_trained_then_sampled_and_a_report_needs_only_the_chains(com
 
 
 def test_the_seeds_of_a_source_are_named_where_it_is_trained_and_are_the_units(command, tmp_path):
-    assert command("--preset=mala", "--source_seeds=10000:10002", "--seed=0:2", "--out=made")[0] == 0
+    assert command("--preset=mala", "--source_seeds=20:22", "--seed=0:2", "--out=made")[0] == 0
     chains = open_results(tmp_path / "made" / "llc" / "results.zarr")
-    assert sorted(chains["source_seed"].values.tolist()) == [10000] * 4 + [10001] * 4  # two widths, two chains
+    assert sorted(chains["source_seed"].values.tolist()) == [20] * 4 + [21] * 4  # two widths, two chains
     trained = open_results(tmp_path / "made" / "results.zarr")
-    assert set(trained["seed"].values.tolist()) == {10000, 10001}
+    assert set(trained["seed"].values.tolist()) == {20, 21}
     assert set(chains["checkpoint"].values.tolist()) == {1} and set(chains["sampler"].values.tolist()) == {"mala"}
     np.testing.assert_array_equal(chains["source_seed"], trained["seed"].values[chains["source"]])
 

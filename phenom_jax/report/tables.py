@@ -51,7 +51,8 @@ def final_values(results: xr.Dataset) -> xr.Dataset:
 def write_runs(path: Path, results: xr.Dataset) -> None:
     """Writes one tidy row per run as CSV: hyperparameters, status, per-run variables, last measured values."""
     final = final_values(results)
-    columns = ["run_id", *hyperparameters(results), "status", "last_step", "reason", *map(str, final.data_vars)]
+    labels = [name for name in ("status", "last_step", "reason", "code") if name in final.coords]
+    columns = ["run_id", *hyperparameters(results), *labels, *map(str, final.data_vars)]
     write_whole(path, final.reset_coords().to_dataframe()[columns].to_csv(index=False))
 
 

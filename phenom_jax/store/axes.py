@@ -9,7 +9,7 @@ import xarray as xr
 
 from phenom_jax.hparams import Value
 
-_ABSENT = {"run_id": "", "status": "absent", "last_step": -1, "reason": ""}
+_ABSENT = {"run_id": "", "status": "absent", "last_step": -1, "reason": "", "code": ""}
 
 
 def swept_axes(results: xr.Dataset) -> dict[str, list[str]]:
@@ -43,7 +43,7 @@ def on_axes(results: xr.Dataset) -> xr.Dataset:
     varying = {name for names in axes.values() for name in names}
     constant = {name: results[name][0].item() for name in hyperparameters(results) if name not in varying}
     zipped = {name: (axis, _by_value(results, axis, name)) for axis, names in axes.items() for name in names[1:]}
-    per_run = results.drop_vars([*constant, *zipped]).reset_coords(list(_ABSENT))
+    per_run = results.drop_vars([*constant, *zipped]).reset_coords([name for name in _ABSENT if name in results.coords])
     if not axes:
         return per_run.squeeze("run", drop=True).assign_coords(constant)
     if len(axes) == 1:

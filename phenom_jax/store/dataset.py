@@ -1,6 +1,7 @@
 """The labelled store of a sweep: one zarr v3 group over (run, step) that `xarray.open_zarr` reads by itself.
 
-Rows are runs in the order of the sweep, with their hyperparameters, `status`, `last_step` and `reason` as coordinates.
+Rows are runs in the order of the sweep, with their hyperparameters, `status`, `last_step`, `reason` and `code` as
+coordinates.
 A batch of rows is written into its indexed region, so writing it again changes nothing. Every chunk file is replaced
 atomically and statuses are written after the data: a row marked finished is whole, whenever the process is killed.
 """
@@ -31,12 +32,15 @@ _TIME_SHARE = 0.03  # of the wall time that writes by themselves may take
 class Results:
     """The store of a running sweep, written by one process. Make it with `Results.open`."""
 
-    def __init__(self, path: str | os.PathLike[str], steps: np.ndarray) -> None:
+    def __init__(self, path: str | os.PathLike[str], steps: np.ndarray, code: str) -> None:
         with zarr.config.set(WITH_EMPTY):
             arrays = dict(zarr.open_group(path, mode="r+").arrays())
         self._curves = {name: array for name, array in arrays.items() if array.ndim > 1}
-        self._labels = {name: arrays[name] for name in ("last_step", "reason", "status")}
-        self._last_step, self._reason, self._status = (np.asarray(array[:]) for array in self._labels.values())
+        self._labels = {name: arrays[name] for name in ("last_step", "reason", "code", "status")}
+        self._last_step, self._reason, self._code, self._status = (
+            np.asarray(array[:]) for array in self._labels.values()
+        )
+        self._now = code
         self._rows = {str(run_id): row for row, run_id in enumerate(np.asarray(arrays["run_id"][:]))}
         self._steps = np.asarray(steps)
         self._columns = np.searchsorted(np.asarray(arrays["step"][:]), self._steps)
@@ -53,6 +57,7 @@ class Results:
         variables: Sequence[Variable],
         attributes: Mapping[str, JSON],
         note: Callable[[str], None] = print,
+        code: str = "",
     ) -> Results:
         """Returns the store at `path` with a row for every run, created or extended where needed.
 
@@ -68,6 +73,7 @@ class Results:
           variables: what is recorded; counts and flags are stored as floats, for NaN says "not measured".
           attributes: of the dataset.
           note: told of every damaged file.
+          code: that makes the runs which wait now.
         Raises:
           InvalidValue: what says which run is where, or that a run is over, is damaged.
         """
@@ -78,7 +84,7 @@ class Results:
         if stored is None or not same_layout(stored, wanted):
             create(beside(path, "new"), wanted, stored)
             swap(path)
-        results = cls(path, steps)
+        results = cls(path, steps, code)
         results.reset([run_id for run_id in lost if run_id in results._rows])
         return results
 
@@ -105,6 +111,7 @@ class Results:
         """
         rows = np.array([self._rows[run_id] for run_id in run_ids], int)
         self._check(len(rows), records, status)
+        self._code[rows[self._status[rows] == "waiting"]] = self._now
         self._status[rows] = np.asarray(status, self._status.dtype)
         self._last_step[rows] = last_step
         self._reason[rows] = np.asarray(reason, self._reason.dtype)
@@ -122,6 +129,7 @@ class Results:
         self._pending = []
         self._labels["last_step"][:] = self._last_step
         self._labels["reason"][:] = self._reason
+        self._labels["code"][:] = self._code
         self._labels["status"][:] = self._status
         now = time.monotonic()
         self._next_flush = now + (now - start) / _TIME_SHARE
@@ -130,16 +138,21 @@ class Results:
         """Returns the status of every run, by run id."""
         return {run_id: str(self._status[row]) for run_id, row in self._rows.items()}
 
+    def codes(self) -> dict[str, str]:
+        """Returns the code of every run that does not wait, by run id; nothing for one made before codes were kept."""
+        return {run_id: str(self._code[row]) for run_id, row in self._rows.items() if self._status[row] != "waiting"}
+
     def reset(self, run_ids: Sequence[str]) -> None:
         """Empties these rows and sets them back to waiting."""
         if not run_ids:
             return
         self.flush()
         rows = np.sort(np.array([self._rows[run_id] for run_id in run_ids], int))
-        self._status[rows], self._last_step[rows], self._reason[rows] = "waiting", -1, ""
+        self._status[rows], self._last_step[rows], self._reason[rows], self._code[rows] = "waiting", -1, "", ""
         self._labels["status"][:] = self._status
         self._labels["last_step"][:] = self._last_step
         self._labels["reason"][:] = self._reason
+        self._labels["code"][:] = self._code
         for array in self._curves.values():
             write_rows(array, rows, np.full((len(rows), *array.shape[1:]), np.nan, array.dtype))
 
@@ -193,6 +206,18 @@ def read_statuses(path: str | os.PathLike[str]) -> list[str]:
       InvalidValue: a file is damaged.
     """
     return _settled(Path(path), read_labels)["status"].tolist()
+
+
+def read_codes(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """Returns the status and the code of every run of the store at `path`; no code where it was made before there was.
+
+    Raises:
+      FileNotFoundError: there is no store.
+      InvalidValue: a file is damaged.
+    """
+    labels = _settled(Path(path), read_labels)
+    status = labels["status"].tolist()
+    return list(zip(status, labels["code"].tolist() if "code" in labels else [""] * len(status)))
 
 
 def _settled(path: Path, read: Callable[[Path], T]) -> T:

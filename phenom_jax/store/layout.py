@@ -71,6 +71,7 @@ def layout(
             {"long_name": "last step the run reached", "units": "steps"},
         ),
         "reason": ("run", np.full(count, "", object), {"long_name": "why the run diverged or failed"}),
+        "code": ("run", np.full(count, "", object), {"long_name": "code that made the run, as in config.json"}),
         "step": ("step", steps.astype(np.int64), {"long_name": "training step", "units": "steps"}),
     }
     for name, field in fields.items():

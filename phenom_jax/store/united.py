@@ -12,7 +12,8 @@ from typing import TypeVar
 import numpy as np
 import xarray as xr
 
-from phenom_jax.store.dataset import open_results, read_statuses
+from phenom_jax.hparams import InvalidValue
+from phenom_jax.store.dataset import open_results, read_codes, read_statuses
 from phenom_jax.sweep.axes import Run, Sweep
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ def open_sweep(directory: str | Path) -> xr.Dataset:
     found = _of_parts(directory, open_results)
     if not found:
         raise FileNotFoundError(f"no results in {directory / PARTS}")
+    found = [each.assign_coords(code=each.get("code", ("run", [""] * each.sizes["run"]))) for each in found]
     united = xr.concat(found, "run", join="outer", data_vars="all", coords="different", compat="equals")
     united.attrs = found[0].attrs
     runs = _sweep(directory).runs()
@@ -51,6 +53,25 @@ def open_sweep(directory: str | Path) -> xr.Dataset:
 def count_statuses(directory: str | Path) -> Counter[str]:
     """Returns how many runs of a sweep in parts have which status, without those of parts that have not begun."""
     return Counter(status for statuses in _of_parts(Path(directory), read_statuses) for status in statuses)
+
+
+def codes_in(directory: str | Path) -> Counter[tuple[str, str]]:
+    """Returns how many runs of a run directory, or of all parts of a sweep, have which status and code.
+
+    Raises:
+      InvalidValue: a file that says so is damaged. A damaged part is left out: it is its own job that says so.
+    """
+    directory = Path(directory)
+    if not (directory / PARTS).is_dir():
+        try:
+            return Counter(read_codes(directory / STORE))
+        except FileNotFoundError:
+            return Counter()
+    found = Counter()
+    for part in _parts(directory):
+        with contextlib.suppress(FileNotFoundError, InvalidValue):
+            found.update(read_codes(part / STORE))
+    return found
 
 
 def kept_stores(directory: str | Path) -> list[Path]:
@@ -88,6 +109,7 @@ def _waiting(like: xr.Dataset, runs: list[Run]) -> xr.Dataset:
         "status": ["waiting"] * len(runs),
         "last_step": [-1] * len(runs),
         "reason": [""] * len(runs),
+        "code": [""] * len(runs),
     }
     labels |= {name: [run.values[name] for run in runs] for name in runs[0].values if name in like.coords}
     return rows.assign_coords({name: ("run", np.array(values), like[name].attrs) for name, values in labels.items()})

@@ -1,7 +1,5 @@
 """What is claimed of induction heads: when they form, what they need, what they are made of."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 
@@ -222,7 +220,7 @@ CLAIMS = (
         about=deep_form_and_solve,
         published="both",
         figure="scores",
-        presets=("", "full", "widths"),
+        presets=("", "full", "repeated", "widths"),
     ),
     Claim(
         "Blocks that always repeat at the same distance are learnt without an induction head.",

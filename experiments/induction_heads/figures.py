@@ -1,7 +1,5 @@
 """The figures of an induction-head sweep."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 

@@ -18,12 +18,12 @@ import xarray as xr
 
 from phenom_jax.claims import Claim, Source, above, below, need, within
 from phenom_jax.claims.runs import times
-from phenom_jax.store.axes import settings
 from phenom_jax.experiment import Experiment, Preset, Quantity, Schedule
 from phenom_jax.hparams import hparams, size, swept
 from phenom_jax.laws.transition import first_crossing
 from phenom_jax.report.marks import Curves, Figure, Line, Overlay, Profile, Scale
 from phenom_jax.sizes import Size, draw_columns, exactly
+from phenom_jax.store.axes import settings
 
 LEARNT, STIRRED = 0.01, 0.9  # of the loss of the zero tensor
 FACTORS = 3

@@ -1,7 +1,5 @@
 """What is claimed of double descent of networks: over width, with label noise, with more data, and along training."""
 
-from __future__ import annotations
-
 import itertools
 from functools import partial
 

@@ -1,7 +1,5 @@
 """The figures of deep double descent."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 

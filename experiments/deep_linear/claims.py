@@ -1,7 +1,5 @@
 """The claims about stages of learning: numbers of one seed, and the zones in which they must lie."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 

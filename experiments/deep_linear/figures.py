@@ -1,7 +1,5 @@
 """The figures of deep linear networks in stages."""
 
-from __future__ import annotations
-
 import xarray as xr
 
 from phenom_jax.report.marks import Curves, Figure, Line, Overlay, Points, Profile, Scale

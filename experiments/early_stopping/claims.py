@@ -1,7 +1,5 @@
 """The claims about early stopping: each a number of one seed's runs and a rule."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The figures of an early-stopping sweep."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

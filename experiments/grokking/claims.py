@@ -1,7 +1,5 @@
 """The claims about grokking: a number of one seed's runs and a rule each."""
 
-from __future__ import annotations
-
 import itertools
 from collections import defaultdict
 
@@ -118,8 +116,10 @@ def _halved(runs: xr.Dataset, name: str) -> np.ndarray:
 
 def _need_decade(runs: xr.Dataset, name: str) -> None:
     values = np.unique(runs[name].values)
-    wide = len(values) > 2 and values[-1] >= 9.99 * values[0]
-    need(wide, f"three values of {name.replace('_', ' ')} over a factor of 10 at which every seed generalises")
+    need(
+        len(values) > 2 and values[-1] >= 9.99 * values[0],
+        f"three values of {name.replace('_', ' ')} over a factor of 10 at which every seed generalises",
+    )
 
 
 CLAIMS = (

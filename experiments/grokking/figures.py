@@ -20,8 +20,7 @@ FIGURES = (
     Figure(
         "accuracy",
         "Memorisation, then generalisation",
-        "Train accuracy (dashed) and test accuracy (solid) over training, a panel per weight decay, a colour per "
-        "width; thin lines are single runs.",
+        "Train accuracy (dashed) and test accuracy (solid) over training; thin lines are single runs.",
         Curves(
             {"train_accuracy": "--", "test_accuracy": "-"},
             ACCURACY,
@@ -32,8 +31,7 @@ FIGURES = (
     Figure(
         "phase_diagram",
         "When it generalises",
-        "Median number of steps until 95 % of the test pairs are right, over weight decay and width (or train "
-        "fraction, or step size, where that is what varies).",
+        "Median number of steps until 95 % of the test pairs are right, over weight decay and what else varies.",
         PhaseMap(
             "generalisation_step", ("weight_decay", "gradient_filter", "operation"), OTHERS, "steps to generalise"
         ),
@@ -45,11 +43,7 @@ FIGURES = (
         "Steps from memorisation to generalisation over weight decay, positive ones, both axes logarithmic: a power "
         "law is a straight line, 1/decay falls by a decade per decade. Runs that never generalise count as largest.",
         Profile(
-            "weight_decay",
-            {"generalisation_delay": "-"},
-            Scale("delay (steps)", log=True),
-            colour=OTHERS,
-            log_x=True,
+            "weight_decay", {"generalisation_delay": "-"}, Scale("delay (steps)", log=True), colour=OTHERS, log_x=True
         ),
         of=never_is_infinite,
     ),
@@ -84,8 +78,7 @@ FIGURES = (
     Figure(
         "spectrum",
         "Fourier spectrum of the embedding",
-        "Share of the embedding's squared norm in each frequency: over training for one run, and where every run "
-        "ended.",
+        "Share of the embedding's squared norm in each frequency: over training for one run, and at the end of all.",
         Spectrum("fourier_spectrum", "share of squared norm", at=LARGEST),
     ),
 )

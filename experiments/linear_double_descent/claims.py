@@ -1,7 +1,5 @@
 """The claims about double descent in linear regression: a number of one training set's runs, then the claim on it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

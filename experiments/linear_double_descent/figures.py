@@ -1,7 +1,5 @@
 """The figures of linear double descent, as marks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

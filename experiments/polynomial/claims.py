@@ -1,7 +1,5 @@
 """The claims about polynomial regression: a number of one dataset, or of a block of them, then the claim on it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The claims about random features: each a number of one seed's regressions and a rule."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The figures of a sweep over random features."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 

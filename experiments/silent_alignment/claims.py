@@ -1,7 +1,5 @@
 """The claims about silent alignment: numbers of one seed, and the zones in which they must lie."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 

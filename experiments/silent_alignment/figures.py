@@ -1,7 +1,5 @@
 """The figures of a silent-alignment sweep."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

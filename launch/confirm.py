@@ -32,6 +32,7 @@ from phenom_jax.store.atomic import write_whole
 from phenom_jax.sweep.axes import parse_axis
 
 FIRST_SEED = 10_000
+SOURCES = 8  # trained networks of the learning coefficient
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE, README = ROOT / "docs/results.json", ROOT / "docs/RESULTS.md", ROOT / "README.md"
 BLOCK = re.compile(r"(<!-- scoreboard: [^\n]*-->\n).*?(<!-- end of the scoreboard -->)", re.DOTALL)
@@ -46,6 +47,7 @@ class Job(NamedTuple):
       claims: those that it tests.
       flags: of the preset, part of what is confirmed.
       arguments: the command after `python -m`, without --out.
+      place: of the run directory below --out.
     """
 
     experiment: str
@@ -53,6 +55,7 @@ class Job(NamedTuple):
     claims: tuple[Claim, ...]
     flags: Mapping[str, str]
     arguments: list[str]
+    place: str = "."
 
     @property
     def name(self) -> str:
@@ -63,8 +66,7 @@ def jobs() -> list[Job]:
     """Returns every preset that a claim names, in the order of their names, and those of launchers of their own."""
     found = []
     for module in pkgutil.iter_modules(experiments.__path__, "experiments."):
-        if module.name != "experiments.llc":
-            found += _presets(importlib.import_module(module.name).experiment)
+        found += _presets(importlib.import_module(module.name).experiment)
     seeds = f"--seeds={FIRST_SEED}:{FIRST_SEED + 64}"
     return [*found, Job("determinism", "", determinism.CLAIMS, determinism.FLAGS, ["launch.determinism", seeds])]
 
@@ -75,10 +77,12 @@ def _presets(experiment: Experiment) -> Iterator[Job]:
     for name, preset in experiment.presets.items():
         claims = tuple(claim for claim in experiment.claims if name in claim.presets)
         count = len(parse_axis(seed, preset.flags.get("seed", str(seed.default))))
-        chosen = [f"--preset={name}"] if name else []
-        words = [f"launch.{experiment.name}", *chosen, f"--seed={FIRST_SEED}:{FIRST_SEED + count}"]
+        seeds, place = f"--seed={FIRST_SEED}:{FIRST_SEED + count}", "."
+        if experiment.name == "llc":  # its units are the seeds of the source, which its launcher trains first
+            seeds, place = f"--source_seeds={FIRST_SEED}:{FIRST_SEED + SOURCES}", "llc"
+        words = [f"launch.{experiment.name}", *([f"--preset={name}"] if name else []), seeds]
         if claims:
-            yield Job(experiment.name, name, claims, preset.flags, words)
+            yield Job(experiment.name, name, claims, preset.flags, words, place)
 
 
 def read() -> list[Row]:
@@ -118,18 +122,19 @@ def confirm(job: Job, out: Path, call: Callable[[list[str]], int], saved: bool) 
       RuntimeError: the command did not end well; the same call goes on where it stopped.
     """
     directory = out / job.name.replace("/", "-")
-    code = call(["launch.report", str(directory)] if saved else [*job.arguments, f"--out={directory}"])
+    found = directory / job.place
+    code = call(["launch.report", str(found)] if saved else [*job.arguments, f"--out={directory}"])
     if code:
         raise RuntimeError(f"{job.name}: exit code {code}")
     statements = {claim.statement for claim in job.claims}
     command = " ".join(["python -m", *job.arguments])
-    rows: list[Row] = json.loads((directory / "claims.json").read_text())
+    rows: list[Row] = json.loads((found / "claims.json").read_text())
     return [{**row, "preset": job.preset, "command": command} for row in rows if row["statement"] in statements]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code: 0 done, 1 something could not be trained or decided, 2 bad input."""
-    parser = argparse.ArgumentParser(prog="python -m launch.confirm", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m launch.confirm", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME[/PRESET]")
     parser.add_argument("--again", action="store_true", help="also what is confirmed already")
     parser.add_argument("--recheck", action="store_true", help="decide again from the saved sweeps, without training")

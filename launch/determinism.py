@@ -74,7 +74,7 @@ CLAIMS = (
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code: 0 done, 2 bad input, that of the training where it did not end well."""
-    parser = argparse.ArgumentParser(prog="python -m launch.determinism", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m launch.determinism", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seeds", default="0:64", help="an axis of seeds, as 0:64")
     parser.add_argument("--out", type=Path, default=Path("runs/determinism"), help="where the three sweeps are kept")
     asked = parser.parse_args(arguments)

@@ -53,9 +53,7 @@ def delay_factor(runs: xr.Dataset) -> float:
 
 
 def neighbouring_decays(runs: xr.Dataset) -> dict[str, float]:
-    """Steps to generalise at the larger of two neighbouring weight decays over those at the smaller, the geometric mean
-    over its settings; runs that never do count with the steps they had.
-    """
+    """Steps to generalise at the larger of neighbouring decays over those at the smaller; never is the steps it had."""
     factors = defaultdict(list)
     for _, setting in settings(runs, "weight_decay"):
         ordered = setting.sortby("weight_decay")
@@ -90,16 +88,12 @@ def norm_ratio(runs: xr.Dataset) -> float:
 
 
 def restricted_lead(runs: xr.Dataset) -> float:
-    """Steps until half of the test pairs are right over those until their restricted loss has halved, the median over
-    its runs.
-    """
+    """Steps until half of the test pairs are right over those until restricted loss has halved, the median of its runs."""
     return _lead(first_crossing(runs, "test_accuracy", 0.5), _halved(runs, "restricted_test_loss"))
 
 
 def key_lead(runs: xr.Dataset) -> float:
-    """Steps until the test pairs' loss with all frequencies has halved over those with the key ones, the median over
-    its runs.
-    """
+    """Steps until the test loss with all frequencies has halved over those with the key ones, the median of its runs."""
     return _lead(_halved(runs, "summed_test_loss"), _halved(runs, "restricted_test_loss"))
 
 

@@ -1,7 +1,5 @@
 """The claims about local learning coefficients: each a number of the networks of one source seed, and its rule."""
 
-from __future__ import annotations
-
 import functools
 from collections import defaultdict
 

@@ -1,7 +1,5 @@
 """The figures of local learning coefficients: along the training, and of the chains themselves."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 

@@ -1,7 +1,5 @@
 """What chains start from: the kept weights of a trained sweep, with the hyperparameters that made them."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence

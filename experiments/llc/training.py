@@ -1,7 +1,5 @@
 """The coefficient along a training: chains around the kept states of a source run become one curve over its steps."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

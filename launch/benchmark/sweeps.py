@@ -125,7 +125,7 @@ def _train(experiment: Experiment, axes: Axes, devices: Devices, progress: Progr
     """Trains a sweep in a directory of its own and returns the run-steps."""
     sweep, work = make_sweep(experiment.hparams, axes), sweep_work(experiment, axes, devices)
     with tempfile.TemporaryDirectory() as directory:
-        config = make_config(experiment.name, "benchmark", sweep, work.settings, describe(work.plan))
+        config = make_config(experiment, "benchmark", sweep, work.settings, describe(work.plan))
         with RunDirectory(Path(directory), config) as opened, progress:
             return train(work, opened, progress, stop).trained_steps
 

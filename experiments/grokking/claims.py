@@ -88,12 +88,12 @@ def norm_ratio(runs: xr.Dataset) -> float:
 
 
 def restricted_lead(runs: xr.Dataset) -> float:
-    """Steps until half of the test pairs are right over those until restricted loss has halved, the median of its runs."""
+    """Steps until half of the test pairs are right over those until restricted loss has halved, a median of runs."""
     return _lead(first_crossing(runs, "test_accuracy", 0.5), _halved(runs, "restricted_test_loss"))
 
 
 def key_lead(runs: xr.Dataset) -> float:
-    """Steps until the test loss with all frequencies has halved over those with the key ones, the median of its runs."""
+    """Steps until the test loss with all frequencies has halved over those with the key ones, a median of runs."""
     return _lead(_halved(runs, "summed_test_loss"), _halved(runs, "restricted_test_loss"))
 
 

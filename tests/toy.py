@@ -115,7 +115,7 @@ def train_in(
     settings = settings or Settings(schedule=experiment.schedule, group=2, lanes=4 * devices)
     settings = dataclasses.replace(settings, float_type=jnp.result_type(float).name)
     work = make_work(experiment, sweep.runs(), settings, some_devices(devices))
-    config = make_config(experiment.name, "a test", sweep, settings, {})
+    config = make_config(experiment, "a test", sweep, settings, {})
     with RunDirectory(path, config) as directory, Progress(len(sweep), 0) as progress:
         return train(work, directory, progress, stop or Stop())
 

@@ -6,20 +6,18 @@ import contextlib
 import dataclasses
 import datetime
 import fcntl
-import importlib.metadata
 import json
 import os
-import platform
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
 
-import jax
-
 import phenom_jax
-from phenom_jax.experiment import Schedule
+from phenom_jax.engine.changes import Others
+from phenom_jax.engine.code import Code, code_of, digest
+from phenom_jax.engine.provenance import Environment, Start, environment, read_environment, read_start
+from phenom_jax.experiment import Experiment, Schedule
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.store.atomic import write_whole
 from phenom_jax.store.united import PARTS
@@ -33,8 +31,6 @@ MatmulPrecision = Literal["highest", "high", "default"]
 FORMAT = 2
 CONFIG = "config.json"
 LOCK = "lock"
-RECORDED = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
-CODE = (":/phenom_jax", ":/experiments", ":/launch")
 DECIDING = ("float_type", "matmul_precision", "retire_done")  # the settings that decide results, beside the schedule
 
 
@@ -49,7 +45,8 @@ class Settings:
       group: lanes that one vmap holds, the groups one after the other; None for the measured best.
       on_diverge: what a run does that diverged: it leaves its lane, goes on to its last step, or stops the sweep.
       checkpoint_seconds: the cadence of checkpoints.
-      rerun: finished runs of this status are trained again.
+      rerun: runs of this status are trained again, those of other code, or all.
+      accept_changes: runs of other code are kept beside those of this one.
     """
 
     float_type: Literal["float32", "float64"] = "float32"
@@ -61,27 +58,8 @@ class Settings:
     group: int | None = None
     on_diverge: Literal["retire", "continue", "stop"] = "retire"
     checkpoint_seconds: float = 60.0
-    rerun: Literal["failed", "diverged"] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Environment:
-    """What the results were computed with.
-
-    Attributes:
-      versions: of Python and the libraries that compute.
-      commit: of the checkout this package lies in, or None outside one.
-      modified: whether tracked code of that checkout differs from the commit.
-      processor: of the host.
-    """
-
-    versions: Mapping[str, str]
-    commit: str | None
-    modified: bool
-    platform: str
-    device: str
-    device_count: int
-    processor: str = ""
+    rerun: Literal["failed", "diverged", "changed", "all"] | None = None
+    accept_changes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +67,12 @@ class Config:
     """What a run directory was made from; `config.json` holds it field by field.
 
     Attributes:
-      command: as typed, the way to redo or resume it.
+      command, environment, started, plan: of the latest start.
       created: when the directory was; later starts leave it.
-      started: when the latest start was.
-      plan: of the latest start, for the report.
       part: which part of the sweep the directory holds, how it is split into parts, or nothing where it holds all.
       format: of the directory. Settings that an older one lacks take their defaults.
+      starts: all of them, the latest last; of a sweep in parts, those that brought something new.
+      codes: by digest, of the starts.
     """
 
     experiment: str
@@ -107,6 +85,13 @@ class Config:
     started: str
     part: str = ""
     format: int = FORMAT
+    starts: tuple[Start, ...] = ()
+    codes: Mapping[str, Code] = dataclasses.field(default_factory=dict)
+
+    @property
+    def code(self) -> str:
+        """The digest of the latest start's code, nothing where none was kept."""
+        return self.starts[-1].code if self.starts else ""
 
 
 class RunDirectory:
@@ -115,6 +100,7 @@ class RunDirectory:
     Attributes:
       path: absolute.
       config: as written in it.
+      remarks: what must be said of runs in it.
     """
 
     def __init__(self, path: str | Path, config: Config, writes: bool = True):
@@ -124,10 +110,12 @@ class RunDirectory:
           writes: False where another process of the same training does so.
         Raises:
           InvalidValue: it cannot be written, is in use by another process, holds what is not a run directory, or
-            was made by another experiment, other settings or runs that `config` leaves out. Nothing is changed then.
+            was made by another experiment, other settings, other code or runs that `config` leaves out. Nothing is
+            changed then.
         """
         self.path = Path(path).expanduser().absolute()
         self.config = config
+        self.remarks: tuple[str, ...] = ()
         self._writes = writes
         if writes:
             self._take()
@@ -142,8 +130,7 @@ class RunDirectory:
         except OSError as error:
             raise InvalidValue(f"out: cannot write in {self.path}: {error.strerror}") from None
         try:
-            earlier = check(self.path, config)
-            self.config = dataclasses.replace(config, created=earlier.created) if earlier else config
+            self.config, self.remarks = _gone_on(self.path, check(self.path, config), config)
             self._write()
         except OSError as error:
             self.close()
@@ -251,7 +238,8 @@ def read_config(path: str | Path) -> Config:
             | {
                 "sweep": Sweep(axes, tuple(map(tuple, found["sweep"]["zips"]))),
                 "settings": Settings(**settings | {"schedule": Schedule(**schedule)}),
-                "environment": Environment(**found["environment"]),
+                "environment": read_environment(found["environment"]),
+                "starts": tuple(map(read_start, found.get("starts", ()))),
                 "format": FORMAT,
             }
         )
@@ -290,53 +278,57 @@ def share_out(path: Path, config: Config, split: str) -> None:
         if (path / CONFIG).exists() and split in (known := read_config(path).part).split():
             split = known
         config = dataclasses.replace(config, part=split)
-        earlier = check(path, config)
+        check(path, config)
         path.mkdir(parents=True, exist_ok=True)
-        config = dataclasses.replace(config, created=earlier.created) if earlier else config
-        write_whole(path / CONFIG, json.dumps(dataclasses.asdict(config), indent=1))
+        with (path / LOCK).open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            earlier = check(path, config)
+            config, _ = _gone_on(path, earlier, config)
+            *before, start = config.starts or (None,)
+            if start and any(dataclasses.replace(start, started=s.started, command=s.command) == s for s in before):
+                config = dataclasses.replace(config, starts=tuple(before))  # each part has its own
+            write_whole(path / CONFIG, json.dumps(dataclasses.asdict(config), indent=1))
     except OSError as error:
         raise InvalidValue(f"out: cannot write in {path}: {error.strerror}") from None
 
 
-def make_config(experiment: str, command: str, sweep: Sweep, settings: Settings, plan: Mapping[str, Any]) -> Config:
+def make_config(
+    experiment: Experiment, command: str, sweep: Sweep, settings: Settings, plan: Mapping[str, Any]
+) -> Config:
     """Returns the config of a sweep about to start here and now; starts JAX."""
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    return Config(experiment, command, sweep, settings, environment(), plan, created=now, started=now)
-
-
-def environment() -> Environment:
-    """Returns what this process computes with."""
-    commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", "__init__.py") is not None else None
-    device = jax.devices()[0]
-    return Environment(
-        versions={"phenom_jax": phenom_jax.__version__, "python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in RECORDED},
-        commit=commit,
-        modified=bool(commit and _git("status", "--porcelain", "--untracked-files=no", "--", *CODE)),
-        platform=device.platform,
-        device=device.device_kind,
-        device_count=jax.device_count(),
-        processor=_processor(),
+    code, here = code_of(experiment), environment()
+    start = Start(now, command, here, digest(code))
+    return Config(
+        experiment=experiment.name,
+        command=command,
+        sweep=sweep,
+        settings=settings,
+        environment=here,
+        plan=plan,
+        created=now,
+        started=now,
+        starts=(start,),
+        codes={digest(code): code},
     )
 
 
-def _processor() -> str:
-    """Returns the name of this machine's processor and its cores."""
-    named = ""
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{named or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+def _gone_on(path: Path, earlier: Config | None, config: Config) -> tuple[Config, tuple[str, ...]]:
+    """Returns the config of a start in a directory with its earlier starts before it, and what must be said of runs.
 
-
-def _git(*arguments: str) -> str | None:
-    """Returns what git says of the checkout this package lies in, or None where there is no git or no checkout."""
-    here = Path(phenom_jax.__file__).parent
-    try:
-        asked = subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True)
-    except OSError:
-        return None
-    return asked.stdout.strip() if asked.returncode == 0 else None
+    Raises:
+      InvalidValue: other code made runs that the directory holds, and the command does not say what to do with them.
+    """
+    if earlier is None:
+        return config, ()
+    starts = earlier.starts or (Start(earlier.started, earlier.command, earlier.environment),)
+    codes = {**earlier.codes, **config.codes}
+    others = Others(path, config.code, codes, config.settings.rerun)
+    own = tuple(others.counts.keys() - {""}) if config.settings.accept_changes else ()
+    others.refuse(path, {*own, *(code for start in starts if start.code == config.code for code in start.accepted)})
+    new = tuple(dataclasses.replace(start, accepted=tuple(sorted(own))) for start in config.starts)
+    config = dataclasses.replace(config, created=earlier.created, starts=(*starts, *new), codes=codes)
+    return config, tuple(others.remarks())
 
 
 def _differences(earlier: Config, config: Config) -> Iterator[str]:

@@ -31,6 +31,7 @@ SWITCHES = {
     "report": (True, "write the figures and report.html"),
     "tensorboard": (True, "write tensorboard/: quantiles over runs, counts, hyperparameters"),
     "distributed": (False, "one of several processes that train together, as SLURM, Open MPI, Kubernetes or TPU say"),
+    "accept_changes": (False, "keep what other code made in the directory beside what this code makes, marked as such"),
     "retire_done": (True, "a run that meets the experiment's `done` leaves before its last step"),
 }
 LISTS = {
@@ -40,6 +41,7 @@ LISTS = {
 }
 CLUSTERS = ("none", "local", "slurm")
 ON_DIVERGE = ("retire", "continue", "stop")
+RERUN = ("failed", "diverged", "changed", "all")
 GRAMMAR = """\
 A hyperparameter takes one value or an axis, and axes make a product unless zipped:
   --weight_decay=0,0.3,1   --seed=0:16   --seed=0:16:2   --learning_rate=log:1e-4:1e-1:7   --FIELD=lin:0.1:0.9:5"""
@@ -104,6 +106,7 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
             group=option["group"] or None,
             on_diverge=option["on_diverge"],
             rerun=None if option["rerun"] == "none" else option["rerun"],
+            accept_changes=given.accept_changes,
             matmul_precision=option["matmul_precision"],
             checkpoint_seconds=option["checkpoint_seconds"],
         ),
@@ -143,7 +146,7 @@ def _options(experiment: Experiment) -> Iterator[Field]:
     schedule = experiment.schedule
     yield _field("out", "", "the run directory, where the same command resumes; runs/NAME[-PRESET] if not given")
     yield _field("on_diverge", "retire", "a run that diverged leaves, goes on or stops the sweep", choices=ON_DIVERGE)
-    yield _field("rerun", "none", "train these runs of the directory again", choices=("none", "failed", "diverged"))
+    yield _field("rerun", "none", "train these runs of the directory again", choices=("none", *RERUN))
     yield _field("float_type", experiment.float_type, "of what is computed", choices=get_args(FloatType))
     yield _field("matmul_precision", "highest", "of float32 products", choices=("highest", "high", "default"))
     yield _field("devices", 0, "CPU devices, 0 for one per core", at_least=0)

@@ -127,7 +127,7 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
     if command.plan:
         show_plan(work.plan, lanes, work.devices, console)
         return 0
-    whole = make_config(experiment.name, typed, command.sweep, command.settings, describe(work.sweep_plan))
+    whole = make_config(experiment, typed, command.sweep, command.settings, describe(work.sweep_plan))
     out, config = command.out, whole
     if part:
         processes.on_first(lambda: share_out(command.out, whole, part.split))
@@ -164,7 +164,7 @@ def _submit(experiment: Experiment, command: Command, cluster: Cluster, typed: s
     out = command.out.expanduser().absolute()
     work = make_work(experiment, command.sweep.runs(), command.settings, all_devices(AXIS))
     parts = shared_out(work.plan, cluster.jobs)
-    config = make_config(experiment.name, typed, command.sweep, command.settings, describe(work.plan))
+    config = make_config(experiment, typed, command.sweep, command.settings, describe(work.plan))
     share_out(out, config, " ".join(dict.fromkeys(part.split for part in parts)))
     line = shlex.split(typed)
     if cluster.where == "slurm":

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from phenom_jax.engine import processes
+from phenom_jax.engine.config import RunDirectory
 from phenom_jax.engine.recorded import recorded_variables
 from phenom_jax.engine.work import Work
 from phenom_jax.hparams import InvalidValue, fields
@@ -45,15 +46,15 @@ class Ledger:
       statuses: by run id, in the order of the sweep; what was handed in counts at once.
     """
 
-    def __init__(self, work: Work, directory: Path, note: Callable[[str], None]):
+    def __init__(self, work: Work, directory: RunDirectory, note: Callable[[str], None]):
         """Opens the results of the sweep in `directory`.
 
         Raises:
           InvalidValue: they are damaged beyond repair.
         """
         self._note = note
-        self._results = processes.on_first(lambda: _open(work, directory, note))
-        self._kept_path = directory / "kept.zarr"
+        self._results = processes.on_first(lambda: _open(work, directory.path, directory.config.code, note))
+        self._kept_path = directory.path / "kept.zarr"
         self._bucket_runs = {bucket.id: [run.id for run in bucket.runs] for bucket in work.plan.buckets}
         self._kept: dict[str, KeptStates] = {}
         self._queue: list[Handed] = []
@@ -124,7 +125,7 @@ class Ledger:
         self._kept[handed.bucket_id].write([handed.run_ids[i] for i in over], kept, handed.kept_step[over])
 
 
-def _open(work: Work, directory: Path, note: Callable[[str], None]) -> Results:
+def _open(work: Work, directory: Path, code: str, note: Callable[[str], None]) -> Results:
     try:
         results = Results.open(
             directory / "results.zarr",
@@ -134,14 +135,28 @@ def _open(work: Work, directory: Path, note: Callable[[str], None]) -> Results:
             recorded_variables(work.experiment, work.sweep_plan),
             {"experiment": work.experiment.name, "matmul_precision": work.settings.matmul_precision},
             note,
+            code,
         )
         for bucket in work.plan.buckets:
             _train_again_what_is_not_kept(results, directory / "kept.zarr" / bucket.id, note)
-        if work.settings.rerun:
-            results.reset([run_id for run_id, status in results.statuses().items() if status == work.settings.rerun])
+        results.reset(_asked_again(results, work.settings.rerun, code, note))
     except OSError as error:
         raise InvalidValue(f"out: cannot write the results in {directory}: {error.strerror or error}") from None
     return results
+
+
+def _asked_again(results: Results, rerun: str | None, code: str, note: Callable[[str], None]) -> list[str]:
+    """Returns the runs that are trained again as asked, and those that other code began: a run is of one code."""
+    status, made_by = results.statuses(), results.codes()
+    other = [run_id for run_id, made in made_by.items() if code and made not in ("", code)]
+    if rerun in ("changed", "all"):
+        again = list(made_by) if rerun == "all" else other
+        note(f"{len(again)} runs are trained again")
+        return again
+    begun = [run_id for run_id in other if status[run_id] == "running"]
+    if begun:
+        note(f"{len(begun)} unfinished runs of other code begin anew")
+    return [*begun, *(run_id for run_id in made_by if status[run_id] == rerun)]
 
 
 def _train_again_what_is_not_kept(results: Results, path: Path, note: Callable[[str], None]) -> None:

@@ -37,7 +37,9 @@ def train(work: Work, directory: RunDirectory, progress: Progress, stop: Stop) -
     Raises:
       InvalidValue: the results in the directory are damaged beyond repair.
     """
-    ledger = Ledger(work, directory.path, progress.note)
+    for remark in directory.remarks:
+        progress.note(remark)
+    ledger = Ledger(work, directory, progress.note)
     trained, unsaved, refused = 0, "", ""
     for bucket in work.plan.buckets:
         training = BucketTraining(work, bucket, directory, ledger, progress, stop, trained)

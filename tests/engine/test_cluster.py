@@ -46,7 +46,7 @@ def environment(tmp_path, monkeypatch):
 
 def prepare(out: Path) -> None:
     sweep = parse_sweep(toy.Toy, {"seed": "0:8", "steps": "40000"})
-    share_out(out, make_config("toy", "a test", sweep, Settings(schedule=toy.toy.schedule), {}), "all/2")
+    share_out(out, make_config(toy.toy, "a test", sweep, Settings(schedule=toy.toy.schedule), {}), "all/2")
 
 
 def children(process: int) -> list[int]:

@@ -9,7 +9,8 @@ import sys
 import jax
 import pytest
 
-from phenom_jax.engine.config import Config, Environment, RunDirectory, Settings, make_config, read_config
+from phenom_jax.engine.config import Config, Environment, RunDirectory, Settings, read_config
+from phenom_jax.engine.provenance import environment
 from phenom_jax.experiment import Schedule
 from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
 from phenom_jax.sizes import Size
@@ -176,7 +177,7 @@ def test_a_start_that_was_killed_before_its_config_was_whole_is_an_empty_directo
 
 
 def test_the_environment_is_this_one():
-    found = make_config("toy", "the command", parse_sweep(Toy, {}), Settings(), {}).environment
+    found = environment()
     assert found.versions["jax"] == jax.__version__
     assert found.device_count == jax.device_count()
     assert found.commit is None or len(found.commit) == 40

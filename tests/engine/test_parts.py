@@ -34,11 +34,11 @@ def train_part(out: Path, part: Part | None, /, stop: Stop | None = None, **flag
     """Does for a part what a launcher does."""
     sweep = parse_sweep(toy.Toy, flags or SWEEP)
     work = make_work(toy.toy, sweep.runs(), SETTINGS, some_devices(2), part)
-    config = make_config("toy", "a test", sweep, SETTINGS, {})
+    config = make_config(toy.toy, "a test", sweep, SETTINGS, {})
     place = out
     if part:
         share_out(out, config, part.split)
-        config, place = make_config("toy", "a test", sweep, SETTINGS, {}), out / part.place
+        config, place = make_config(toy.toy, "a test", sweep, SETTINGS, {}), out / part.place
     with RunDirectory(place, config) as directory, Progress(len(work.runs), 0) as progress:
         train(work, directory, progress, stop or Stop())
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
 State = Any  # the experiment's own NamedTuple, a pytree
 Metrics = Any  # a NamedTuple of scalars or small arrays
 FloatType = Literal["float32", "float64"]
+
+LABELS = ("run", "step", "run_id", "status", "last_step", "reason")  # what the results call their own
+ENGINE_FLAGS = (  # which no hyperparameter may be named like, and which a preset may set
+    *("out", "plan", "report", "tensorboard", "tensorboard_runs", "zip", "on_diverge", "retire_done"),
+    *("rerun", "accept_changes"),
+    *("float_type", "matmul_precision", "devices", "lanes", "group", "compilation_cache", "checkpoint_seconds"),
+    *("resolution", "points", "expensive_points", "kept_points", "accelerator", "accelerators"),
+    *("distributed", "coordinator_address", "num_processes", "process_id", "shard", "program"),
+    *("cluster", "jobs", "concurrent_jobs", "gpus_per_job", "cpus_per_job", "job_hours", "cluster_option"),
+)
+COMMAND_FLAGS = ("preset", "help", "helpfull", "flagfile", "undefok")  # nor like these, which a preset may not set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,10 +119,49 @@ class Experiment:
     float_type: FloatType = "float32"  # unless --float_type says otherwise
     check_precision: Callable[[Any, FloatType], None] | None = None
 
+    def __post_init__(self) -> None:
+        """Raises ValueError, one sentence, where the definition cannot be trained or names what does not exist."""
+        for mistake in _mistakes(self):
+            raise ValueError(f"experiment {self.name!r}: {mistake}")
+
     def steps(self, values: Mapping[str, Value]) -> int:
         """Returns how many steps the run with these hyperparameter values trains."""
         steps = fields(self.hparams).get("steps")
         return int(values.get("steps", steps.default)) if steps else 0
+
+
+def _mistakes(experiment: Experiment) -> Iterator[str]:
+    """Yields what is wrong with the definition: the field, and what is allowed."""
+    if not dataclasses.is_dataclass(experiment.hparams):
+        yield f"hparams: {experiment.hparams!r} is not a class made by @hparams"
+        return
+    declared = fields(experiment.hparams)
+    for name, what in {"seed": "what the engine draws from", "steps": "how long a run trains"}.items():
+        if name not in declared and (name == "seed" or experiment.step):
+            yield f"hparams: {experiment.hparams.__name__} lacks `{name}: int = swept(...)`, which says {what}"
+        elif name in declared and (declared[name].kind, declared[name].type) != ("swept", int):
+            found = f"{declared[name].kind} {declared[name].type.__name__}"
+            yield f"hparams: {name} is a {found}, allowed is a swept int, for it says {what}"
+    for name in declared:
+        if name in (*ENGINE_FLAGS, *COMMAND_FLAGS):
+            yield f"hparams: {name} is a flag of the engine, allowed are other names"
+        if name in LABELS:
+            yield f"hparams: {name} is a label of the results, allowed are other names"
+    for preset, chosen in experiment.presets.items():
+        for name in chosen.flags:
+            if name not in declared and name not in ENGINE_FLAGS:
+                yield f"presets: {preset!r} sets {name}, allowed are hyperparameters and flags of the engine"
+    for name, count in Counter(figure.name for figure in experiment.figures).items():
+        if count > 1:
+            yield f"figures: {count} are named {name!r}, allowed is each name once"
+    figures = [figure.name for figure in experiment.figures]
+    for claim in experiment.claims:
+        if claim.figure and claim.figure not in figures:
+            yield f"claims: {claim.statement!r} names the figure {claim.figure!r}, allowed are {', '.join(figures)}"
+        for preset in claim.presets:
+            if preset and preset not in experiment.presets:
+                names = ", ".join(map(repr, experiment.presets))
+                yield f"claims: {claim.statement!r} names the preset {preset!r}, allowed are {names or 'none'}"
 
 
 def quantities(metrics: type) -> dict[str, Quantity]:

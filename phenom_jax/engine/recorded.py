@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from phenom_jax.engine.program import hp_shapes
-from phenom_jax.experiment import Experiment, Quantity, quantities
+from phenom_jax.experiment import LABELS, Experiment, Quantity, quantities
+from phenom_jax.hparams import InvalidValue, fields
 from phenom_jax.store.dataset import Variable
 from phenom_jax.sweep.plan import Plan
 
@@ -27,34 +29,72 @@ def recorded_variables(experiment: Experiment, plan: Plan) -> list[Variable]:
 
 
 def recorded_quantities(experiment: Experiment, template: Any) -> dict[str, tuple[Quantity, tuple[int, ...]]]:
-    """Returns each recorded metric's Quantity and shape by name: step metrics, cheap and expensive measures.
-
-    Raises:
-      TypeError: two of them share a name.
-    """
-    recorded: dict[str, tuple[Quantity, tuple[int, ...]]] = {}
-    for metrics in _metric_shapes(experiment, template):
-        described = quantities(type(metrics))
-        for name, shape in metrics._asdict().items():
-            if name in recorded:
-                raise TypeError(f"{experiment.name}: two metrics are named {name}")
-            recorded[name] = described[name], shape.shape
-    return recorded
+    """Returns each recorded metric's Quantity and shape by name: cheap and expensive measures, step metrics."""
+    return {
+        name: (quantity, getattr(metrics, name).shape)
+        for metrics in _metrics(_returned(experiment, template)).values()
+        for name, quantity in quantities(type(metrics)).items()
+    }
 
 
 def step_metric_names(experiment: Experiment, template: Any) -> tuple[str, ...]:
     """Returns the names of the metrics a step returns, in the order of the bits of `Lane.diverged_metrics`."""
-    return _metric_shapes(experiment, template)[-1]._fields if experiment.step else ()
+    return _metrics(_returned(experiment, template))["step"]._fields if experiment.step else ()
 
 
-def _metric_shapes(experiment: Experiment, template: Any) -> list[Any]:
-    def all_metrics(hp: Any) -> list[Any]:
+def check_contract(experiment: Experiment, template: Any) -> None:
+    """Raises InvalidValue, one sentence, where the functions of an experiment return what cannot be recorded."""
+    for mistake in _mistakes(experiment, template):
+        raise InvalidValue(f"experiment {experiment.name!r}: {mistake}")
+
+
+def _mistakes(experiment: Experiment, template: Any) -> Iterator[str]:
+    returned = _returned(experiment, template)
+    stepped, state = returned.get("step", ((), ())), returned["init"]
+    if type(stepped) is not tuple or len(stepped) != 2:
+        yield f"step: returns a {type(stepped).__name__}, allowed is a pair of state and metrics"
+        return
+    if experiment.step and _described(stepped[0]) != _described(state):
+        yield "step: returns another state than it is given, allowed are the same parts, shapes and types as of init"
+    taken: dict[str, str] = {}
+    for function, metrics in _metrics(returned).items():
+        if not hasattr(metrics, "_fields"):
+            what = "an array" if isinstance(metrics, jax.ShapeDtypeStruct) else f"a {type(metrics).__name__}"
+            yield f"{function}: returns {what} for metrics, allowed is a NamedTuple of arrays"
+            return
+        for name in metrics._fields:
+            if name in fields(experiment.hparams):
+                yield f"{function}: {name!r} is a hyperparameter, allowed are other names"
+            if name in LABELS:
+                yield f"{function}: {name!r} is a label of the results, allowed are other names"
+            if name in taken:
+                yield f"{function}: {name!r} is a metric of {taken[name]}, allowed are other names"
+            if not hasattr(getattr(metrics, name), "shape"):
+                yield f"{function}: {name!r} is a {type(getattr(metrics, name)).__name__}, allowed are arrays"
+            taken[name] = function
+
+
+def _described(state: Any) -> Any:
+    leaves, structure = jax.tree.flatten(state)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
+
+
+def _metrics(returned: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the shapes of the metrics by the function that returns them."""
+    found = {name: returned[name] for name in ("measure", "expensive") if name in returned}
+    return found | ({"step": returned["step"][1]} if "step" in returned else {})
+
+
+def _returned(experiment: Experiment, template: Any) -> dict[str, Any]:
+    """Returns the shapes of what each function of one run returns."""
+
+    def one_run(hp: Any) -> dict[str, Any]:
         state = experiment.init(hp)
-        found = [experiment.measure(state, hp)]
+        found = {"init": state, "measure": experiment.measure(state, hp)}
         if experiment.expensive:
-            found.append(experiment.expensive(state, hp))
+            found["expensive"] = experiment.expensive(state, hp)
         if experiment.step:
-            found.append(experiment.step(state, hp, jax.random.key(0))[1])
+            found["step"] = experiment.step(state, hp, jax.random.key(0))
         return found
 
-    return jax.eval_shape(all_metrics, hp_shapes(template))
+    return jax.eval_shape(one_run, hp_shapes(template))

@@ -11,6 +11,7 @@ from phenom_jax.engine.config import Settings
 from phenom_jax.engine.devices import Devices
 from phenom_jax.engine.grid import Grid, measure_grid
 from phenom_jax.engine.parts import Part, part_of
+from phenom_jax.engine.recorded import check_contract
 from phenom_jax.experiment import Experiment
 from phenom_jax.sweep.axes import Run
 from phenom_jax.sweep.plan import Plan, make_plan
@@ -42,7 +43,8 @@ def make_work(
     """Returns what it takes to train these runs, or one part of them, on these devices.
 
     Raises:
-      InvalidValue: a run's hyperparameters are not allowed, or there is no such part.
+      InvalidValue: a run's hyperparameters are not allowed, the experiment's functions return what cannot be recorded,
+        or there is no such part.
     """
     steps = {experiment.steps(run.values) for run in runs}
     resolution = max(1, math.gcd(settings.schedule.resolution, *steps))
@@ -52,6 +54,7 @@ def make_work(
         done=experiment.done if settings.retire_done else None,
     )
     whole = make_plan(experiment, runs, devices.platform, devices.count)
+    check_contract(experiment, whole.buckets[0].template)
     plan = part_of(whole, part) if part else whole
     ours = {run.id for bucket in plan.buckets for run in bucket.runs}
     grid = measure_grid(experiment.schedule, steps)

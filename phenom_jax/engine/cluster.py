@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from absl import flags
+
 from phenom_jax.engine.parts import Part
 from phenom_jax.engine.stop import Stop
 from phenom_jax.hparams import InvalidValue
@@ -170,4 +172,19 @@ def _executor(cluster: Cluster, out: Path, name: str) -> Any:
 def _command(command: Sequence[str], out: Path, part: Part) -> list[str]:
     """Returns the command line that trains one part, with this process's Python."""
     own = ["--cluster=none", f"--out={out}", f"--program={part.program}", f"--shard={part.shard}/{part.shards}"]
-    return [sys.executable, *command[1:], *own]
+    given = flags.FlagValues().read_flags_from_files(command[1:])  # flags that are replaced may stand in a file
+    return [sys.executable, *without(given, "cluster", "out"), *own]
+
+
+def without(command: Sequence[str], *names: str) -> list[str]:
+    """Returns a command line without these flags, which are given as --name=value or as --name value."""
+    left, its_value = [], False
+    for word in command:
+        name, equals, _ = word.lstrip("-").partition("=")
+        if word.startswith("-") and name in names:
+            its_value = not equals
+        elif its_value:
+            its_value = False
+        else:
+            left.append(word)
+    return left

@@ -205,6 +205,18 @@ def check(path: Path, config: Config) -> Config | None:
     return earlier
 
 
+def agrees(path: Path, config: Config) -> bool:
+    """Whether there is a directory in which a command goes on. Changes nothing.
+
+    Raises:
+      InvalidValue: it is not ours or disagrees, see RunDirectory.
+    """
+    path = Path(path).expanduser().absolute()
+    earlier = check(path, config)
+    _gone_on(path, earlier, config)
+    return earlier is not None
+
+
 def read_config(path: str | Path) -> Config:
     """Returns the config of a run directory. Settings that it lacks take their defaults.
 
@@ -264,12 +276,13 @@ def _version(found: Mapping[str, Any]) -> str:
     return " ".join(["phenom_jax", *([version] if version else []), *([f"at commit {commit}"] if commit else [])])
 
 
-def share_out(path: Path, config: Config, split: str) -> None:
+def share_out(path: Path, config: Config, split: str, writes: bool = True) -> None:
     """Makes or opens the directory of a sweep in parts; many jobs may do so at once.
 
     Args:
       config: of the whole sweep.
       split: how it is split, or one of the ways in which an existing directory is.
+      writes: False where it is only asked whether this can be done.
     Raises:
       InvalidValue: it cannot be written or disagrees, see `check`.
     """
@@ -279,6 +292,8 @@ def share_out(path: Path, config: Config, split: str) -> None:
             split = known
         config = dataclasses.replace(config, part=split)
         check(path, config)
+        if not writes:
+            return
         path.mkdir(parents=True, exist_ok=True)
         with (path / LOCK).open("a+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

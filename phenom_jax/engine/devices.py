@@ -12,6 +12,7 @@ from jax.sharding import AxisType, Mesh
 from phenom_jax.engine import processes
 
 MEBIBYTE = 2**20
+MOST_PER_CORE = 8  # CPU devices: each has threads of its own, a thousand start for minutes
 SHARE_OF_FREE_MEMORY = {"cpu": 0.5, "gpu": 0.9, "tpu": 0.9}
 
 
@@ -22,6 +23,11 @@ class Devices(NamedTuple):
     platform: str  # cpu, gpu or tpu
     kind: str  # as the runtime names it
     count: int
+
+
+def cores() -> int:
+    """Returns the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def all_devices(axis: str) -> Devices:

@@ -14,6 +14,7 @@ from absl import flags as absl_flags
 
 from phenom_jax.engine.cluster import Cluster
 from phenom_jax.engine.config import Settings
+from phenom_jax.engine.devices import MOST_PER_CORE, cores
 from phenom_jax.engine.forecast import ACCELERATORS, named_accelerator
 from phenom_jax.engine.parts import Part, parse_part
 from phenom_jax.engine.processes import Group
@@ -149,7 +150,8 @@ def _options(experiment: Experiment) -> Iterator[Field]:
     yield _field("rerun", "none", "train these runs of the directory again", choices=("none", *RERUN))
     yield _field("float_type", experiment.float_type, "of what is computed", choices=get_args(FloatType))
     yield _field("matmul_precision", "highest", "of float32 products", choices=("highest", "high", "default"))
-    yield _field("devices", 0, "CPU devices, 0 for one per core", at_least=0)
+    most = MOST_PER_CORE * cores()
+    yield _field("devices", 0, "CPU devices, 0 for one per core", at_least=0, at_most=most)
     yield _field("lanes", 0, "runs side by side in a program, 0 for what fits and is fastest", at_least=0)
     yield _field("group", 0, "lanes of one vmap, groups one after the other, 0 for the measured best", at_least=0)
     yield _field("coordinator_address", "", "HOST:PORT of the first process, with --distributed without a scheduler")
@@ -191,8 +193,13 @@ def _define(experiment: Experiment) -> absl_flags.FlagValues:
 
 def _absl_parse(values: absl_flags.FlagValues, arguments: Sequence[str]) -> list[str]:
     """Parses the arguments into `values` and returns the words that are no flags."""
+    for word in arguments:
+        if re.fullmatch(r"--?undefok(=.*)?", word):
+            raise InvalidValue("--undefok: no such flag")
+        if re.fullmatch(r"--?flagfile=\s*", word):
+            raise InvalidValue("flagfile: names no file, allowed is one of flags, --name=value a line")
     try:
-        return values(["", *arguments])[1:]
+        words = values(["", *arguments])[1:]
     except absl_flags.UnrecognizedFlagError as error:
         known = nearest(error.flagname, values).replace("mean ", "mean --")
         raise InvalidValue(f"--{error.flagname}: no such flag{known}") from None
@@ -201,6 +208,15 @@ def _absl_parse(values: absl_flags.FlagValues, arguments: Sequence[str]) -> list
         if illegal is None:
             raise InvalidValue(str(error)) from None
         raise InvalidValue(f"{illegal[1]}: {illegal[2]!r} is not true or false") from None
+    except UnicodeDecodeError:
+        raise InvalidValue("flagfile: it is no file of flags, allowed is one --name=value a line") from None
+    except ValueError as error:  # absl's word on --noname=value
+        name = str(error).partition("=")[0].lstrip("-")
+        raise InvalidValue(f"{name}: takes no value, allowed are --{name} and --{name.removeprefix('no')}") from None
+    for name in values:
+        if values[name].present > 1 and name not in LISTS:
+            raise InvalidValue(f"{name}: is given {values[name].present} times, allowed is once")
+    return words
 
 
 def _preset(presets: Mapping[str, Preset], name: str) -> Preset:
@@ -237,6 +253,9 @@ def _cluster(given: absl_flags.FlagValues, option: Mapping[str, Any]) -> Cluster
         if not (name and equals and value):
             raise InvalidValue(f"cluster_option: {name + equals + value!r} is not NAME=VALUE")
     if option["cluster"] != "none":
+        for name in ("program", "shard"):
+            if option[name]:
+                raise InvalidValue(f"{name}: has no effect with --cluster, which trains every part")
         return Cluster(
             option["cluster"], **{name: option[name] for name in own}, options={n: value for n, _, value in pairs}
         )

@@ -15,12 +15,12 @@ from rich.console import Console
 
 from phenom_jax.claims.lift import decide_all
 from phenom_jax.engine import processes
-from phenom_jax.engine.cluster import Cluster, run_here, submit
-from phenom_jax.engine.config import RunDirectory, Settings, make_config, share_out
-from phenom_jax.engine.devices import all_devices
+from phenom_jax.engine.cluster import Cluster, run_here, submit, without
+from phenom_jax.engine.config import Config, RunDirectory, Settings, agrees, make_config, share_out
+from phenom_jax.engine.devices import all_devices, cores
 from phenom_jax.engine.flags import Command, help_text, parse
 from phenom_jax.engine.forecast import forecast, named_accelerator
-from phenom_jax.engine.layout import check_fits, choose
+from phenom_jax.engine.layout import check_asked, check_fits, choose
 from phenom_jax.engine.ledger import OVER
 from phenom_jax.engine.loop import Outcome, train
 from phenom_jax.engine.parts import shared_out
@@ -32,7 +32,7 @@ from phenom_jax.engine.work import make_work
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.tables import write_runs
-from phenom_jax.store.dataset import open_results
+from phenom_jax.store.dataset import open_results, read_statuses
 from phenom_jax.store.united import count_statuses
 from phenom_jax.sweep.plan import describe
 
@@ -69,20 +69,26 @@ def launch(experiment: Experiment, arguments: Sequence[str], typed: str) -> int:
         return 0
     try:
         command = parse(experiment, arguments)
-        start_jax(command.settings, command.compilation_cache)
-        if command.group:
-            processes.join(command.group)
-        if command.plan and command.forecast:
-            return _foresee(experiment, command, *command.forecast)
-        if command.cluster:
-            return _submit(experiment, command, command.cluster, typed)
-        return _run(experiment, command, typed)
+        nothing = leaving_at_once(STOPPED, "nothing was trained or written")
+        with nothing if command.plan else contextlib.nullcontext():
+            return _do(experiment, command, typed)
     except InvalidValue as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print(f"stopped at once; to resume from the last checkpoint: {typed}", file=sys.stderr)
         return STOPPED
+
+
+def _do(experiment: Experiment, command: Command, typed: str) -> int:
+    start_jax(command.settings, command.compilation_cache)
+    if command.group:
+        processes.join(command.group)
+    if command.plan and command.forecast:
+        return _foresee(experiment, command, *command.forecast)
+    if command.cluster and not command.plan:
+        return _submit(experiment, command, command.cluster, typed)
+    return _run(experiment, command, typed)
 
 
 def start_jax(settings: Settings, compilation_cache: Path | None) -> None:
@@ -93,7 +99,7 @@ def start_jax(settings: Settings, compilation_cache: Path | None) -> None:
     """
     jax.config.update("jax_enable_x64", settings.float_type == "float64")
     jax.config.update("jax_default_matmul_precision", settings.matmul_precision)
-    jax.config.update("jax_num_cpu_devices", settings.devices or _cores())
+    jax.config.update("jax_num_cpu_devices", settings.devices or cores())
     jax.config.update("jax_threefry_partitionable", True)
     jax.config.update("jax_default_prng_impl", "threefry2x32")
     directory = compilation_cache or jax.config.values["jax_compilation_cache_dir"] or _user_cache()
@@ -106,11 +112,6 @@ def start_jax(settings: Settings, compilation_cache: Path | None) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
-def _cores() -> int:
-    """Returns the cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "phenom_jax"
 
@@ -118,21 +119,24 @@ def _user_cache() -> Path:
 def _run(experiment: Experiment, command: Command, typed: str) -> int:
     part = command.part
     work = make_work(experiment, command.sweep.runs(), command.settings, all_devices(AXIS), part)
+    check_asked(work)
     console = _console()
     for bucket in work.plan.buckets:
         check_fits(work, bucket)
     lanes = []
     if command.plan or command.settings.lanes:  # the probe is kept, training does not repeat it
         lanes = [choose(work, bucket) for bucket in work.plan.buckets]
-    if command.plan:
-        show_plan(work.plan, lanes, work.devices, console)
-        return 0
     whole = make_config(experiment, typed, command.sweep, command.settings, describe(work.sweep_plan))
     out, config = command.out, whole
     if part:
-        processes.on_first(lambda: share_out(command.out, whole, part.split))
         out = command.out / part.place
         config = dataclasses.replace(whole, plan=describe(work.plan), part=part.name)
+    if command.plan:
+        show_plan(work.plan, lanes, work.devices, console)
+        processes.on_first(lambda: _say_what_is_there(command, whole, out, config, work.plan.runs))
+        return 0
+    if part:
+        processes.on_first(lambda: share_out(command.out, whole, part.split))
     ours = processes.on_first(lambda: RunDirectory(out, config))
     with ours or RunDirectory(out, config, writes=False) as directory:
         show_plan(work.plan, lanes, work.devices, console)
@@ -149,11 +153,26 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
     return SOME_FAILED if outcome.counts.keys() & {"failed", "waiting", "running"} else 0
 
 
+def _say_what_is_there(command: Command, whole: Config, out: Path, config: Config, runs: int) -> None:
+    """Says how much of a plan is done already, nothing where nothing is there.
+
+    Raises:
+      InvalidValue: the directory disagrees.
+    """
+    if command.part:
+        share_out(command.out, whole, command.part.split, writes=False)
+    if agrees(out, config):
+        store = out.expanduser() / "results.zarr"
+        statuses = read_statuses(store) if store.exists() else []
+        print(f"{sum(status in OVER for status in statuses)} of {runs} runs are done in {out}, where training goes on")
+
+
 def _foresee(experiment: Experiment, command: Command, name: str, count: int) -> int:
     """Prints what the sweep would take on other devices than those at hand."""
     accelerator, console = named_accelerator(name), _console()
     there = all_devices(AXIS)._replace(platform=accelerator.platform, kind=name, count=count)
     work = make_work(experiment, command.sweep.runs(), command.settings, there, command.part)
+    check_asked(work)
     show_plan(work.plan, [], there, console)
     show_forecast(forecast(work, accelerator, count), name, count, console)
     return 0
@@ -163,6 +182,7 @@ def _submit(experiment: Experiment, command: Command, cluster: Cluster, typed: s
     """Trains the sweep in parts, as jobs."""
     out = command.out.expanduser().absolute()
     work = make_work(experiment, command.sweep.runs(), command.settings, all_devices(AXIS))
+    check_asked(work)
     parts = shared_out(work.plan, cluster.jobs)
     config = make_config(experiment, typed, command.sweep, command.settings, describe(work.plan))
     share_out(out, config, " ".join(dict.fromkeys(part.split for part in parts)))
@@ -208,7 +228,7 @@ def _say_how_it_stopped(outcome: Outcome, typed: str) -> None:
 
 def _without_rerun(typed: str) -> str:
     """Returns the command that goes on where this one stopped: what it was to run again has been set back already."""
-    return shlex.join(word for word in shlex.split(typed) if not word.lstrip("-").startswith("rerun="))
+    return shlex.join(without(shlex.split(typed), "rerun"))
 
 
 def _show(experiment: Experiment, command: Command, directory: RunDirectory, console: Console) -> None:

@@ -72,6 +72,22 @@ def check_fits(work: Work, bucket: Bucket) -> None:
     _Choice(work, bucket).most_lanes()
 
 
+def check_asked(work: Work) -> None:
+    """Raises InvalidValue where the settings ask for what the devices or the sweep have no use for."""
+    settings, there = work.settings, work.devices
+    if settings.devices and there.platform != "cpu":
+        raise InvalidValue(f"devices: {settings.devices} CPU devices have no effect where a {there.platform} trains")
+    runs = max(len(bucket.runs) for bucket in work.sweep_plan.buckets)
+    each = max(math.ceil(runs / there.count), 2 if there.count == 1 else 1)
+    use = f"the largest program's {runs} runs on {there.count} devices have use for"
+    if settings.group and settings.group > each:
+        raise InvalidValue(f"group: {settings.group} lanes are more than the {each} that {use}")
+    # the last group may be partly empty; of what size the groups are is not known before the probe
+    most = there.count * (settings.group * math.ceil(each / settings.group) if settings.group else 2 * each)
+    if settings.lanes and settings.lanes > most:
+        raise InvalidValue(f"lanes: {settings.lanes} are more than the {most} that {use}")
+
+
 def out_of_memory(error: Exception) -> bool:
     """Whether a device had no room for what was asked of it."""
     return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)

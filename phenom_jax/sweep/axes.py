@@ -26,6 +26,7 @@ from phenom_jax.hparams import Field, InvalidValue, Value, build, fields
 MOST_RUNS = 1_000_000
 BOOLEANS = {"true": True, "false": False}
 SPACINGS = {"log": np.geomspace, "lin": np.linspace}
+RANGES = "lin:lo:hi:n or log:lo:hi:n"
 TYPE_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a word"}
 
 
@@ -162,7 +163,8 @@ def _value(field: Field, item: str) -> Value:
             return _integer(item)
         return float(item)
     except (KeyError, ValueError):
-        raise InvalidValue(f"{field.name}: {item!r} is not {allowed(field)}") from None
+        spaced = f"; n values from lo to hi are {RANGES}" if ":" in item and field.type is float else ""
+        raise InvalidValue(f"{field.name}: {item!r} is not {allowed(field)}{spaced}") from None
 
 
 def _integer(text: str) -> int:
@@ -182,7 +184,7 @@ def _integer_range(field: Field, item: str) -> Sequence[int]:
     except (TypeError, ValueError):
         values = range(0)
     if not values or values.step < 0 or values[MOST_RUNS:]:
-        shape = f"lo:hi or lo:hi:step with lo < hi, step > 0 and at most {MOST_RUNS} values"
+        shape = f"lo:hi or lo:hi:step with lo < hi, step > 0 and at most {MOST_RUNS} values, nor {RANGES}"
         raise InvalidValue(f"{field.name}: {item!r} is not an integer range {shape}")
     return values
 

@@ -118,6 +118,15 @@ def test_slurm_is_handed_an_array_of_jobs_that_it_may_queue_again(tmp_path, monk
         assert "--cluster=none" in function.command and f"--out={tmp_path / 'out'}" in function.command
 
 
+def test_a_job_is_given_its_own_place_and_no_cluster_once(tmp_path):
+    (tmp_path / "flags").write_text("--cluster=slurm\n--lanes=4\n")
+    given = ["python", "-m", "launch.toy", "--out", "there", f"--flagfile={tmp_path / 'flags'}", "--seed=0:2"]
+    command = cluster_module._command(given, tmp_path, PARTS[0])
+    own = ["--cluster=none", f"--out={tmp_path}", "--program=all", "--shard=0/2"]
+    assert command == [sys.executable, "-m", "launch.toy", "--lanes=4", "--seed=0:2", *own]
+    assert parse(toy.toy, command[3:]).part == PARTS[0]
+
+
 def test_without_a_scheduler_or_submitit_it_is_said_in_a_line(tmp_path, monkeypatch):
     slurm = LOCAL._replace(where="slurm")
     monkeypatch.setenv("PATH", "")
@@ -146,5 +155,5 @@ def test_flags_that_make_no_sense_are_refused(flags, said):
 
 
 def test_a_job_may_be_given_the_flags_of_the_cluster_that_submitted_it():
-    command = parse(toy.toy, ["--cluster=local", "--jobs=4", "--cluster=none", "--program=all", "--shard=1/2"])
+    command = parse(toy.toy, ["--jobs=4", "--cluster=none", "--program=all", "--shard=1/2"])
     assert command.cluster is None and command.part == Part("all", 1, 2)

@@ -116,6 +116,18 @@ BAD = {
     "--checkpoint_seconds=nan": "checkpoint_seconds: nan is not a finite number",
     "--tensorboard_runs=0123456789abcdef": "tensorboard_runs: '0123456789abcdef' is no run of this sweep",
     "--flagfile=missing": "missing",
+    "--flagfile=": "flagfile: names no file",
+    f"--flagfile={sys.executable}": "flagfile: it is no file of flags",
+    "--sed=1 --undefok=sed": "--undefok: no such flag",
+    "--noplan=1": "noplan: takes no value, allowed are --noplan and --plan",
+    "--noreport=true": "noreport: takes no value",
+    "--rate=0:1:0.1": "lin:lo:hi:n or log:lo:hi:n",
+    "--rate=geom:1:2:3": "lin:lo:hi:n or log:lo:hi:n",
+    "--seed=geom:1:2:3": "lin:lo:hi:n or log:lo:hi:n",
+    "--seed=1 --rate=1 --seed=2": "seed: is given 2 times, allowed is once",
+    "--plan --rate=1 --noplan": "plan: is given 2 times",
+    "--devices=1000": "devices: 1000 is not at least 0 and at most",
+    "--cluster=local --shard=0/2": "shard: has no effect with --cluster",
 }
 
 
@@ -209,6 +221,46 @@ def test_the_plan_is_printed_and_nothing_written(run):
     assert code == 0
     assert re.search(r"\b3\b", out)
     assert os.listdir() == []
+
+
+def test_a_plan_of_jobs_starts_none(run):
+    code, out, _ = run("--plan", "--cluster=local", "--jobs=2")
+    assert code == 0 and "2 runs" in out
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    {
+        "--group=1000": "group: 1000 lanes are more than the 2 that the largest program's 16 runs on 8 devices",
+        "--lanes=100000000": "lanes: 100000000 are more than the 32 that the largest program's 16 runs on 8 devices",
+        "--lanes=24 --group=1": "lanes: 24 are more than the 16 that",
+    }.items(),
+)
+@pytest.mark.parametrize("more", [[], ["--plan"], ["--plan", "--accelerator=h100", "--accelerators=8"]])
+def test_lanes_that_the_sweep_cannot_use_are_refused(run, flags, said, more):
+    code, out, error = run("--seed=0:16", "--out=here", *flags.split(), *more)
+    assert (code, out) == (2, "")
+    assert error.startswith(said) and error.count("\n") == 1
+    assert os.listdir() == []
+
+
+def test_a_plan_says_how_much_is_done_there_already(run):
+    run("--seed=0:2", "--out=here", "--noreport", "--notensorboard")
+    code, out, _ = run("--seed=0:3", "--out=here", "--plan")
+    assert code == 0
+    assert out.splitlines()[-1] == "2 of 3 runs are done in here, where training goes on"
+
+
+def test_a_plan_says_that_the_directory_disagrees(run):
+    run("--seed=0:2", "--out=here", "--noreport", "--notensorboard")
+    before = {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()}
+    code, out, error = run("--seed=0:3", "--rate=0.3", "--out=here", "--plan")
+    assert code == 2 and "3 runs" in out
+    assert error.splitlines()[1:] == ["  rate: directory has 0.1, command has 0.3"]
+    code, _, error = run("--seed=0:2", "--out=here", "--plan", "--shard=0/2")
+    assert code == 2 and "parts: directory has none" in error
+    assert {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()} == before
 
 
 def test_a_command_trains_and_the_same_command_trains_nothing_more(run):
@@ -342,6 +394,27 @@ def test_a_process_told_to_stop_keeps_its_work_and_the_same_command_goes_on(tmp_
     assert code == 75
     assert "resumed 2 live runs" in said
     assert "stopped by SIGTERM" in said
+
+
+SLOW_PLAN = """
+import time
+from phenom_jax.engine import launch
+launch.choose = lambda *_: (print("planning", flush=True), time.sleep(60))
+from test_launch import descent
+launch.main(descent)
+"""
+
+
+def test_a_plan_that_is_stopped_does_not_say_that_anything_is_kept(tmp_path):
+    search = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent.parent)])
+    environment = os.environ | {"PYTHONPATH": search, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    line = [sys.executable, "-c", SLOW_PLAN, "--plan", f"--out={tmp_path / 'out'}"]
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "planning\n"
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+    assert process.returncode == 130
+    assert said == "stopped by SIGINT, nothing was trained or written\n"
 
 
 START = """

@@ -29,6 +29,7 @@ from phenom_jax.store.axes import hyperparameters, show, swept_axes, words
 from phenom_jax.store.layout import JSON, STATUSES
 from phenom_jax.store.united import open_sweep
 
+_OF_A_START = ("started", "command", "commit", "modified", "untracked", "code", "accepted")
 _MOST_ROWS = 300
 
 
@@ -149,7 +150,16 @@ def _runs(results: xr.Dataset) -> str:
     )
     summary = f"{len(fixed)} hyperparameters are the same in all runs"
     held = f"<details><summary>{summary}</summary>{page.listing(fixed)}</details>"
-    return page.status_bar(counts, STATUSES) + ongoing + "<br>" + page.listing(swept) + held + _lost(results)
+    said = page.status_bar(counts, STATUSES) + _codes(results) + ongoing
+    return said + "<br>" + page.listing(swept) + held + _lost(results)
+
+
+def _codes(results: xr.Dataset) -> str:
+    """Returns what must be said where the runs are not all of one code, as was accepted."""
+    codes = results["code"].values[results["status"].values != "waiting"].tolist() if "code" in results.coords else []
+    counts = Counter(code or "not recorded" for code in codes)
+    said = ", ".join(f"{count} of {code}" for code, count in counts.most_common())
+    return f'<p class="hint">Made by different code: {said}; runs.csv says which.</p>' if len(counts) > 1 else ""
 
 
 def _lost(results: xr.Dataset) -> str:
@@ -199,7 +209,7 @@ def _strip(finding: Finding) -> VerdictRow:
         zone=(claim.rule.low, claim.rule.high),
         points=points,
         log=claim.scale == "log",
-        words=f"{claim.quantity} ({finding.units} {claim.unit}s)",
+        words=f"{claim.quantity} ({finding.units} {words(claim.unit)}s)",
         labels=cells,
         cells=[claim.rule.verdict(interval) for interval in finding.intervals.values()] if len(cells) > 1 else (),
     )
@@ -251,7 +261,16 @@ def _environment(config: Mapping[str, JSON]) -> str:
     settings, environment = (_object(config.get(name)) for name in ("settings", "environment"))
     shown = {**environment, "matmul_precision": settings.get("matmul_precision")}
     shown |= {name: config[name] for name in ("created", "started") if name in config}
-    return f"{page.listing(shown)}<details><summary>settings of the engine</summary>{page.listing(settings)}</details>"
+    found = config.get("starts")
+    starts: JSON = [_start(each) for each in map(_object, found)] if isinstance(found, list) else []
+    parts = {"settings of the engine": settings, "every start": starts}
+    folded = [f"<details><summary>{name}</summary>{page.listing(part)}</details>" for name, part in parts.items()]
+    return page.listing(shown) + "".join(folded)
+
+
+def _start(start: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    told = {**start, **_object(start.get("environment"))}
+    return {name: told[name] for name in _OF_A_START if name in told}
 
 
 def _object(value: JSON) -> Mapping[str, JSON]:

@@ -21,6 +21,7 @@ from phenom_jax.engine.config import Settings, read_config
 from phenom_jax.engine.launch import launch
 from phenom_jax.engine.parts import Part
 from phenom_jax.hparams import InvalidValue
+from phenom_jax.report.report import write_report
 from phenom_jax.store.united import open_sweep
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "run_directory_1"
@@ -266,6 +267,8 @@ def test_accepted_changes_are_recorded_and_hold_for_that_code_alone(decay, tmp_p
     config = read_config(out)
     assert sorted(codes_of(out)) == sorted([old, old, config.code]) and old != config.code
     assert [start.accepted for start in config.starts] == [(), (old,)]
+    page = write_report(out, decay(FASTER)).path.read_text()
+    assert f"Made by different code: 2 of {old}, 1 of {config.code}" in page
     assert train(out, decay(FASTER), seed="0:4").trained_steps == 20  # without the flag from then on
     for other in (decay(), decay(SLOWER)):
         with pytest.raises(InvalidValue, match="runs of other code"):

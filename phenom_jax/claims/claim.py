@@ -93,13 +93,13 @@ class Claim:
     @property
     def ruled(self) -> str:
         """The rule in words."""
-        centre, how = CENTRES[self.scale]
+        (centre, how), unit = CENTRES[self.scale], self.unit.replace("_", " ")
         about = f" About {_said(self.about)}." if self.about else ""
         if self.scale == "exact":
-            return f"Holds if the number of every {self.unit} lies {self.rule}.{about}"
+            return f"Holds if the number of every {unit} lies {self.rule}.{about}"
         return (
-            f"Holds if the 95 % interval ({how}) of the {centre} over {self.unit}s lies {self.rule}, fails if it lies "
-            f"wholly outside; fewer than {self.least} {self.unit}s decide nothing.{about}"
+            f"Holds if the 95 % interval ({how}) of the {centre} over {unit}s lies {self.rule}, fails if it lies "
+            f"wholly outside; fewer than {self.least} {unit}s decide nothing.{about}"
         )
 
     def fingerprint(self, flags: Mapping[str, str]) -> str:

@@ -61,7 +61,7 @@ class Finding:
         silent = f", {self.left_out} say nothing" if self.left_out else ""
         few = f"; fewer than {claim.least} decide nothing" if self.units < claim.least else ""
         which = f"; {self.deciding} decides of {len(self.intervals)} cells, by intervals that hold together"
-        over = f"{CENTRES[claim.scale][0]} of {self.units} {claim.unit}s{silent}{p}"
+        over = f"{CENTRES[claim.scale][0]} of {self.units} {claim.unit.replace('_', ' ')}s{silent}{p}"
         return f"{claim.quantity}: {self.estimate} ({over}){which if family else ''}{few}"
 
     @property
@@ -69,17 +69,17 @@ class Finding:
         """The smallest effect that so many units, scattered like these, decide; nothing where none is scattered."""
         claim, values = self.claim, self.numbers[self.deciding] if self.numbers else np.empty(0)
         values = values[np.isfinite(values)]
-        n, edge = len(values), claim.rule.nearest_edge(self.estimate.estimate)
+        n, unit, edge = len(values), claim.unit.replace("_", " "), claim.rule.nearest_edge(self.estimate.estimate)
         if claim.scale in ("share", "rank") and n:
             level = {"share": edge, "rank": 0.5}[claim.scale]
             needed = next((k for k in range(n + 1) if intervals.clopper_pearson(k, n).low > level), n + 1)
-            return f"{needed} of {n} {claim.unit}s must agree to decide." if needed <= n else f"{n} cannot decide."
+            return f"{needed} of {n} {unit}s must agree to decide." if needed <= n else f"{n} cannot decide."
         if n < 2 or claim.scale == "exact" or np.ptp(values) == 0:
             return ""
         values = np.log(values) if claim.scale == "log" else values
         reach = stats.t.ppf([(1 + intervals.LEVEL) / 2, 0.8], n - 1).sum() * values.std(ddof=1) / np.sqrt(n)
         effect = f"a factor of {np.exp(reach):.3g}" if claim.scale == "log" else f"{reach:.2g}"
-        return f"{n} {claim.unit}s scattered like these decide {effect} from {edge:g} in four of five studies."
+        return f"{n} {unit}s scattered like these decide {effect} from {edge:g} in four of five studies."
 
     def _gap(self, cell: str) -> float:
         """Returns how far the estimate is inside the zone, in interval widths of its scale; negative outside."""

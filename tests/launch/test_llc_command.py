@@ -37,7 +37,9 @@ def command(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(PRESETS, "deep_linear", Preset("", {}))
 
     def run(*arguments):
-        code = sample([*QUICK, *arguments], "python -m launch.llc " + " ".join(arguments))
+        given = {word.partition("=")[0] for word in arguments}
+        quick = [word for word in QUICK if word.partition("=")[0] not in given]
+        code = sample([*quick, *arguments], "python -m launch.llc " + " ".join(arguments))
         return code, capsys.readouterr()
 
     return run

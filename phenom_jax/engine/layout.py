@@ -78,13 +78,13 @@ def check_asked(work: Work) -> None:
     if settings.devices and there.platform != "cpu":
         raise InvalidValue(f"devices: {settings.devices} CPU devices have no effect where a {there.platform} trains")
     runs = max(len(bucket.runs) for bucket in work.sweep_plan.buckets)
+    if settings.group and settings.group > max(runs, 2):
+        raise InvalidValue(f"group: {settings.group} lanes are more than the {runs} runs of the largest program")
     each = max(math.ceil(runs / there.count), 2 if there.count == 1 else 1)
-    use = f"the largest program's {runs} runs on {there.count} devices have use for"
-    if settings.group and settings.group > each:
-        raise InvalidValue(f"group: {settings.group} lanes are more than the {each} that {use}")
     # the last group may be partly empty; of what size the groups are is not known before the probe
     most = there.count * (settings.group * math.ceil(each / settings.group) if settings.group else 2 * each)
     if settings.lanes and settings.lanes > most:
+        use = f"the largest program's {runs} runs on {there.count} devices have use for"
         raise InvalidValue(f"lanes: {settings.lanes} are more than the {most} that {use}")
 
 

@@ -232,7 +232,7 @@ def test_a_plan_of_jobs_starts_none(run):
 @pytest.mark.parametrize(
     ("flags", "said"),
     {
-        "--group=1000": "group: 1000 lanes are more than the 2 that the largest program's 16 runs on 8 devices",
+        "--group=1000": "group: 1000 lanes are more than the 16 runs of the largest program",
         "--lanes=100000000": "lanes: 100000000 are more than the 32 that the largest program's 16 runs on 8 devices",
         "--lanes=24 --group=1": "lanes: 24 are more than the 16 that",
     }.items(),

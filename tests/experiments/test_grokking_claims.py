@@ -14,7 +14,12 @@ MEMORISE, CHANCE, LONG, SOONER, DECAY, POWER_LAW, RATE, NORM, RESTRICTED, KEYS =
 
 def sweep(path, keys_lead=1.5, **options):
     """Returns a sweep that groks with a delay of 8 / (lr wd), whose control falls `keys_lead` times later."""
-    options = {"seed": range(8), "weight_decay": (0.0, 0.1, 0.3, 1.0), "learning_rate": (1e-3, 1e-2), "noise": 0.03} | options
+    options = {
+        "seed": range(8),
+        "weight_decay": (0.0, 0.1, 0.3, 1.0),
+        "learning_rate": (1e-3, 1e-2),
+        "noise": 0.03,
+    } | options
     results = make(path / "r", steps=STEPS, **options).rename(restricted_loss="restricted_test_loss")
     later = np.searchsorted(STEPS, STEPS / keys_lead)
     control = results["restricted_test_loss"].interpolate_na("step").isel(step=np.minimum(later, len(STEPS) - 1))

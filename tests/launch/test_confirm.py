@@ -39,7 +39,9 @@ def published(tmp_path, monkeypatch):
     """Returns the two jobs of an experiment whose table lies in a folder of the test's own."""
     for name, path in (("RESULTS", "results.json"), ("PAGE", "RESULTS.md"), ("README", "README.md")):
         monkeypatch.setattr(confirm, name, tmp_path / path)
-    (tmp_path / "README.md").write_text("# It\n<!-- scoreboard: made -->\noutdated\n<!-- end of the scoreboard -->\nrest\n")
+    (tmp_path / "README.md").write_text(
+        "# It\n<!-- scoreboard: made -->\noutdated\n<!-- end of the scoreboard -->\nrest\n"
+    )
     jobs = [Job("toy", "", CLAIMS, FLAGS, ["launch.toy"]), Job("toy", "other", CLAIMS[1:], FLAGS, ["launch.toy"])]
     monkeypatch.setattr(confirm, "jobs", lambda: jobs)
 

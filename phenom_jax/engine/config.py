@@ -291,8 +291,9 @@ def share_out(path: Path, config: Config, split: str, writes: bool = True) -> No
         if (path / CONFIG).exists() and split in (known := read_config(path).part).split():
             split = known
         config = dataclasses.replace(config, part=split)
-        check(path, config)
+        earlier = check(path, config)
         if not writes:
+            _gone_on(path, earlier, config)
             return
         path.mkdir(parents=True, exist_ok=True)
         with (path / LOCK).open("a+") as lock:

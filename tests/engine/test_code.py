@@ -11,18 +11,19 @@ from pathlib import Path
 import pytest
 import toy
 from test_loop import StopAfter
-from test_parts import train_part
+from test_parts import SETTINGS, SWEEP, train_part
 from toy import results_of, train_in
 
 from phenom_jax.engine import launch as launch_module
 from phenom_jax.engine import layout
 from phenom_jax.engine.code import changed, code_of
-from phenom_jax.engine.config import Settings, read_config
+from phenom_jax.engine.config import Settings, make_config, read_config, share_out
 from phenom_jax.engine.launch import launch
 from phenom_jax.engine.parts import Part
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.report import write_report
 from phenom_jax.store.united import open_sweep
+from phenom_jax.sweep.axes import parse_sweep
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "run_directory_1"
 
@@ -333,6 +334,9 @@ def test_parts_of_other_code_are_refused_too(tmp_path, monkeypatch):
     with pytest.raises(InvalidValue, match="runs of other code"):
         train_part(tmp_path, Part("all", 1, 2))
     assert not (tmp_path / Part("all", 1, 2).place).exists()
+    config = make_config(slower, "a plan", parse_sweep(toy.Toy, SWEEP), SETTINGS, {})
+    with pytest.raises(InvalidValue, match="runs of other code"):
+        share_out(tmp_path, config, Part("all", 1, 2).split, writes=False)
 
 
 def test_parts_from_before_there_was_code_are_read_beside_others(tmp_path):

@@ -39,8 +39,8 @@ PRESETS = {
         | {"data": "mnist5000", "hidden_layers": "1", "width": "4,6,9,13,18,24,32,48", "steps": "8000"},
     ),
     "samplewise": Preset(
-        help="8x8 digits, 4 train sets of 400 to 1000 x 9 widths x 8 seeds, label noise 20 %, 5000 steps, three "
-        "minutes on two cores. Whether more examples hurt at the width that just fits them.",
+        help="8x8 digits, 4 train sets of 400 to 1000 x 9 widths x 8 seeds, label noise 20 %, 5000 steps, a minute "
+        "and a half on two cores. Whether more examples hurt at the width that just fits them.",
         flags=_DIGITS | {"samples": "400,600,800,1000", "width": "4,6,8,11,15,20,27,36,64"},
     ),
     "epochwise": Preset(

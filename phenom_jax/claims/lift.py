@@ -122,8 +122,8 @@ def _decided(claim: Claim, results: xr.Dataset) -> Finding:
     counts = [int((~np.isnan(values)).sum()) for values in numbers.values()]
     units = int((~np.isnan(np.stack(list(numbers.values())))).any(0).sum())
     found = dict(zip(numbers, estimates(np.stack(list(numbers.values()), 1), claim.scale), strict=True))
-    verdicts = {claim.rule.verdict(interval) for interval in found.values()}
-    verdict: Verdict = "undecided" if min(counts) < claim.least else min(verdicts, key=_ORDER.index)
+    verdicts: set[Verdict] = {claim.rule.verdict(interval) for interval in found.values()}
+    verdict = "undecided" if min(counts) < claim.least else min(verdicts, key=_ORDER.index)
     p = _p(claim, numbers, found) if min(counts) >= LEAST and claim.scale != "exact" else np.nan
     return Finding(claim, verdict, numbers, found, units, left_out + len(rows) - units, p)
 

@@ -71,7 +71,7 @@ class Finding:
         values = values[np.isfinite(values)]
         n, unit, edge = len(values), claim.unit.replace("_", " "), claim.rule.nearest_edge(self.estimate.estimate)
         if claim.scale in ("share", "rank") and n:
-            level = {"share": edge, "rank": 0.5}[claim.scale]
+            level = 0.5 if claim.scale == "rank" else edge if np.isfinite(claim.rule.low) else 1 - edge
             needed = next((k for k in range(n + 1) if intervals.clopper_pearson(k, n).low > level), n + 1)
             return f"{needed} of {n} {unit}s must agree to decide." if needed <= n else f"{n} cannot decide."
         if n < 2 or claim.scale == "exact" or np.ptp(values) == 0:

@@ -222,6 +222,8 @@ def test_power_is_the_effect_that_so_many_seeds_decide():
     assert decide(claim(positive, mostly(), scale="share"), sweep(np.ones((8, 1)))).power == (
         "8 of 8 seeds must agree to decide."
     )
+    rarely = decide(claim(positive, below(0.16), scale="share"), sweep(-np.ones((64, 1)))).power
+    assert rarely == "60 of 64 seeds must agree to decide."  # 4 of 64 are below 15.3 %, 5 below 17.4 %
 
 
 def test_words_follow_the_rule():

@@ -58,6 +58,7 @@ class Progress:
         self.printed = ""
         self.steps_left = total_steps
         self.seen: collections.deque[tuple[float, int]] = collections.deque()
+        self.bucket = (1, 1)
         self.printed_at = -float("inf")
         self.live = Live(get_renderable=self._line, console=self.console, refresh_per_second=4, transient=True)
 
@@ -82,6 +83,9 @@ class Progress:
           bucket: which of how many, from 1.
         """
         now = self.clock()
+        if bucket != self.bucket:  # what was compiled and probed in between is no pace
+            self.bucket = bucket
+            self.seen.clear()
         unfinished = self.total_steps * (self.total_runs - finished) / max(1, self.total_runs)
         self.steps_left = min(self.total_steps - steps_done, unfinished)
         self.seen.append((now, steps_done))

@@ -77,3 +77,17 @@ def test_a_terminal_ends_with_the_last_state():
         clock.seconds = 1.0
         progress.update(10, 0, 0, 0, 1000)
     assert out.getvalue().endswith("at most 0:00 left\n")
+
+
+def test_what_is_compiled_between_programs_is_no_pace():
+    """A job of 137 s said that 1:22:50 were left: the rate was over the compilation of its second program."""
+    progress, clock, _ = make(total_steps=2000)
+    progress.update(0, 4, 6, 0, 0, (1, 2))
+    clock.seconds = 10.0
+    progress.update(0, 4, 6, 0, 1000, (1, 2))
+    clock.seconds = 35.0
+    progress.update(5, 4, 1, 0, 1001, (2, 2))
+    assert "left" not in progress.text
+    clock.seconds = 36.0
+    progress.update(5, 4, 1, 0, 1101, (2, 2))
+    assert "100 run-steps/s, at most 0:09 left" in progress.text

@@ -28,6 +28,8 @@ MAIN = """
 from toy import toy
 from phenom_jax.engine import layout
 from phenom_jax.engine.launch import main
+
+pytestmark = pytest.mark.slow
 layout.CHUNK_SECONDS = 0.1
 main(toy)
 """

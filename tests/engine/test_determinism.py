@@ -11,6 +11,8 @@ from toy import assert_same_results, results_of, train_in
 from phenom_jax.engine.config import Settings
 from phenom_jax.store.kept import Kept, read_kept
 
+pytestmark = pytest.mark.slow
+
 SWEEP = {"seed": "0:6", "width": "4,8", "steps": "400"}
 
 

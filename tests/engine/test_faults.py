@@ -22,6 +22,8 @@ from phenom_jax.engine.program import Program
 from phenom_jax.engine.stop import Stop
 from phenom_jax.store.kept import read_kept
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 SWEEP = {"seed": "0:20", "steps": "1500"}
 SETTINGS = Settings(schedule=toy.toy.schedule, group=2, lanes=8)

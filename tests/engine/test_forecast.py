@@ -17,6 +17,8 @@ from phenom_jax.engine.work import make_work
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.sweep.axes import parse_sweep
 
+pytestmark = pytest.mark.slow
+
 
 def work_of(**flags: str):
     runs = parse_sweep(toy.Toy, flags).runs()

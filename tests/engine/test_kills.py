@@ -13,6 +13,8 @@ from toy import assert_same_results, results_of
 
 from phenom_jax.store.kept import Kept, read_kept
 
+pytestmark = pytest.mark.slow
+
 AXES = ["--width=4,8", "--steps=600,1000", "--resolution=50", "--points=6"]
 ENGINE = ["--group=2", "--lanes=8", "--devices=2", "--checkpoint_seconds=0"]
 BEGUN, WHOLE = (["--seed=0:3", *AXES, *ENGINE], ["--seed=0:6", *AXES, *ENGINE])  # 12 runs, then 24

@@ -25,6 +25,8 @@ from phenom_jax.sizes import Size
 from phenom_jax.store.dataset import open_results
 from phenom_jax.store.kept import read_kept
 
+pytestmark = pytest.mark.slow
+
 SWEEP = {"seed": "0:3", "learning_rate": "0.05,0.2", "width": "4,8"}
 
 

@@ -22,6 +22,8 @@ from phenom_jax.hparams import build
 from phenom_jax.tasks.epochs import batch
 from phenom_jax.tasks.parity import draw, unpacked
 
+pytestmark = pytest.mark.slow
+
 BRIEF = Effort(seconds=0.01, rounds=1)
 COURSE = perceptron.COURSE | {"modulus": [11], "width": [16], "seed": [0, 1, 2]}
 RESULT = Comparison("name", 3.0, 2.0, "run-steps/s", ">= 1", "a peer")

@@ -22,6 +22,8 @@ from phenom_jax.experiment import Preset, Schedule
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.store.dataset import open_results
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--steps=40", "--burn_in=0.2", "--lanes=8", "--group=1", "--noreport", "--notensorboard")
 SMALL = {"seed": "0", "width": "2,3", "steps": "40", "deviation": "0.5"}
 SCHEDULE = {"resolution": "20", "points": "3", "kept_points": "2"}

@@ -9,6 +9,8 @@ from phenom_jax.models.convolution import Normaliser, times
 from phenom_jax.models.resnet import Block, ResNet18
 from phenom_jax.sizes import Size, exactly
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(0)
 
 

@@ -39,7 +39,7 @@ def test_runs_csv_is_tidy(results, tmp_path):
     assert list(rows[0])[:8] == [
         "run_id", "seed", "steps", "weight_decay", "learning_rate", "width", "train_fraction", "activation",
     ]  # fmt: skip
-    assert list(rows[0])[8:12] == ["status", "last_step", "reason", "generalisation_step"]
+    assert list(rows[0])[8:13] == ["status", "last_step", "reason", "code", "generalisation_step"]
     assert rows[0]["status"] == "diverged" and rows[0]["reason"] == "train_loss is nan"
     assert rows[2]["status"] == "waiting" and rows[2]["test_accuracy"] == ""
     for at, row in enumerate(rows):

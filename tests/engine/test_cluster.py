@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,13 @@ from phenom_jax.hparams import InvalidValue
 from phenom_jax.store.united import count_statuses, open_sweep
 from phenom_jax.sweep.axes import parse_sweep
 
+pytestmark = pytest.mark.slow
+
 MAIN = """
 from toy import toy
 from phenom_jax.engine import layout
 from phenom_jax.engine.launch import main
 
-pytestmark = pytest.mark.slow
 layout.CHUNK_SECONDS = 0.1
 main(toy)
 """
@@ -55,10 +55,11 @@ def children(process: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
-def pre_empt_when_saved(out: Path, said: list[str]) -> None:
-    """Sends the first job what a scheduler sends before it takes the machine away."""
+def pre_empt_when_saved(out: Path, said: list[str], over: threading.Event) -> None:
+    """Sends the first job what a scheduler sends before it takes the machine away, unless all is over before."""
     while not any(path.name.isdigit() for path in out.glob("parts/*/checkpoints/*/*")):
-        time.sleep(0.05)
+        if over.wait(0.05):
+            return
     controller = int(Path(said[0].split()[-1]).name.split("_")[0])  # submitit's, the id of the job
     (task,) = children(controller)
     os.kill(task, signal.SIGUSR2)
@@ -67,13 +68,15 @@ def pre_empt_when_saved(out: Path, said: list[str]) -> None:
 def test_jobs_here_take_turns_survive_pre_emption_and_end_as_the_whole_sweep(tmp_path, environment):
     prepare(tmp_path / "out")
     said: list[str] = []
-    scheduler = threading.Thread(target=pre_empt_when_saved, args=(tmp_path / "out", said))
+    over = threading.Event()
+    scheduler = threading.Thread(target=pre_empt_when_saved, args=(tmp_path / "out", said, over))
     scheduler.start()
 
     def done() -> str:
         return str(count_statuses(tmp_path / "out"))
 
     failed = run_here(LOCAL, COMMAND, tmp_path / "out", PARTS, "toy", Stop(), said.append, done)
+    over.set()
     scheduler.join()
     lines = [line for line in said if "jobs running" not in line]
     assert failed == [] and [line.split()[:2] for line in lines] == [

@@ -18,12 +18,13 @@ from phenom_jax.engine.config import Settings
 from phenom_jax.engine.flags import parse
 from phenom_jax.hparams import InvalidValue
 
+pytestmark = pytest.mark.slow
+
 MAIN = """
 from toy import toy
 from phenom_jax.engine import layout
 from phenom_jax.engine.launch import main
 
-pytestmark = pytest.mark.slow
 layout.CHUNK_SECONDS = 0.1
 main(toy)
 """

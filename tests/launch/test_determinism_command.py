@@ -1,6 +1,8 @@
 """Paired determinism: the same seeds in several layouts are paired by their seed, whatever it says of them."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -46,13 +48,22 @@ def test_mcnemar_is_the_exact_one():
     assert "lanes: 1 seeds gained, 9 lost, McNemar p = 0.021" in determinism.said(findings)
 
 
+SMALL = """
+import sys
+from launch import determinism
+determinism.GROUPS = {"alone": 1, "lanes": 2}
+determinism.FLAGS = {"modulus": "7", "width": "8", "steps": "20", "expensive_points": "0"}
+sys.exit(determinism.main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
-def test_the_command_trains_all_layouts_and_resumes(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(determinism, "GROUPS", {"alone": 1, "lanes": 2})
-    monkeypatch.setattr(determinism, "FLAGS", {"modulus": "7", "width": "8", "steps": "20", "expensive_points": "0"})
-    assert determinism.main(["--seeds=0:6", f"--out={tmp_path}"]) == 0
+def test_the_command_trains_all_layouts_and_resumes(tmp_path):
+    command = [sys.executable, "-c", SMALL, "--seeds=0:6", f"--out={tmp_path}"]  # a process of its own: it sets up JAX
+    first = subprocess.run(command, capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
     rows = json.loads((tmp_path / "claims.json").read_text())
     assert [row["experiment"] for row in rows] == ["determinism"] * 2 and rows[0]["units"] == 6
-    assert determinism.main(["--seeds=0:6", f"--out={tmp_path}"]) == 0  # nothing is trained again
+    assert subprocess.run(command, capture_output=True).returncode == 0  # nothing is trained again
     assert json.loads((tmp_path / "claims.json").read_text())[0]["estimate"] == rows[0]["estimate"]
-    assert "McNemar" in capsys.readouterr().out
+    assert "McNemar" in first.stdout

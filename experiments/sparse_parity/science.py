@@ -27,7 +27,7 @@ from phenom_jax.measures.norms import squared_norms
 from phenom_jax.measures.progress import NeuronGradient, active_neurons, movement, neuron_gradient
 from phenom_jax.models.parity import DisjointPolyNet, ParityMLP, SineNeuron
 from phenom_jax.sizes import Size, exactly, masked_mean
-from phenom_jax.store.axes import cell_codes
+from phenom_jax.store.axes import strata
 from phenom_jax.tasks.epochs import batch
 from phenom_jax.tasks.parity import Examples, draw, labels, sums, unpacked
 from phenom_jax.theory.parity import neuron_gradient as neuron_gradient_in_closed_form
@@ -298,7 +298,7 @@ def looked_at(results: xr.Dataset) -> xr.Dataset:
     weight had moved by then, `relevant_moved` one of a deciding input, `remained` how many steps were left to 99 % test
     accuracy, these three over their geometric means over the group's solved runs. NaN for runs that are not solved.
     """
-    group = np.stack([cell_codes(results), results["seed_block"].values])
+    group = np.stack([strata(results), results["seed_block"].values])
     group = np.unique(group, axis=1, return_inverse=True)[1].reshape(-1)
     earliest = np.full(group.max(initial=-1) + 1, np.inf)
     np.fmin.at(earliest, group, results["rise_step"].values)

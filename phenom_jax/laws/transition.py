@@ -70,18 +70,6 @@ def value_at(curves_NxP: np.ndarray, steps_P: np.ndarray, at_N: float | np.ndarr
     return np.where(left_NxP.any(1) & right_NxP.any(1), low_N + share_N * (high_N - low_N), np.nan)
 
 
-def log_midway(curves_NxP: np.ndarray) -> np.ndarray:
-    """Returns float[N], the geometric mean of a positive curve's largest and its last value: half of its log-range.
-
-    A fall from a plateau to a floor crosses it halfway on a log axis. NaN for curves without a measured value.
-    """
-    measured_NxP = np.isfinite(curves_NxP)
-    top_N = np.where(measured_NxP, curves_NxP, -np.inf).max(1)
-    bottom_N = np.take_along_axis(curves_NxP, _last(measured_NxP)[:, None], 1)[:, 0]
-    usable_N = measured_NxP.any(1) & (bottom_N > 0)
-    return np.sqrt(np.where(usable_N, top_N * bottom_N, np.nan))
-
-
 def _last(flags_NxP: np.ndarray) -> np.ndarray:
     """Returns int[N], the last place that is flagged; the last of all where none is."""
     return flags_NxP.shape[1] - 1 - flags_NxP[:, ::-1].argmax(1)

@@ -29,7 +29,7 @@ from phenom_jax.report.figures import (
 )
 from phenom_jax.report.marks import STEPS, Centre, Clock, LineStyle, Scale
 from phenom_jax.report.roles import counted, resolve, shown_values, title, to_draw, where
-from phenom_jax.store.axes import cell_codes, show, words
+from phenom_jax.store.axes import show, strata, words
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -202,7 +202,7 @@ def _carried(curve: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
 
 def _seeds(held: xr.Dataset, centre: Centre) -> list[str]:
     """Returns what the lines and bands are made of, in words."""
-    counts = np.bincount(cell_codes(held))
+    counts = np.bincount(strata(held))
     band = "10–90 %" if counts.min() >= _MANY else "range"
     band = "its 95 % interval" if centre == "mean" else band
     words = [f"{centre} and {band} of {counted(counts)} runs"] if counts.max() > 1 else ["single runs"]

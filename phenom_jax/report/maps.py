@@ -11,7 +11,7 @@ from phenom_jax.report import marks
 from phenom_jax.report.figures import DARK, blank, log_steps, note, style, thin
 from phenom_jax.report.roles import counted, resolve, shown_values, where
 from phenom_jax.report.tables import OVER, final_values
-from phenom_jax.store.axes import cell_codes, hold, show, words
+from phenom_jax.store.axes import hold, show, strata, words
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -176,7 +176,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 def _of_runs(held: xr.Dataset, unit: str) -> str:
     """Returns what a cell's number is, in words."""
-    counts = np.bincount(cell_codes(held))
+    counts = np.bincount(strata(held))
     counts = counts[counts > 0]
     return f"median of {counted(counts)} {unit}s" if counts.max(initial=1) > 1 else "single runs"
 

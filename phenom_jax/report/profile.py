@@ -28,7 +28,7 @@ from phenom_jax.report.figures import (
 from phenom_jax.report.marks import Centre, LineStyle, VLine
 from phenom_jax.report.roles import counted, resolve, shown_values, title, to_draw, where
 from phenom_jax.report.tables import final_values
-from phenom_jax.store.axes import cell_codes, show, words
+from phenom_jax.store.axes import show, strata, words
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -159,7 +159,7 @@ def _scale_x(axis: matplotlib.axes.Axes, places: np.ndarray, log_x: bool) -> Non
 
 def _said(held: xr.Dataset, x: str, centre: Centre) -> str:
     """Returns what lines and bands are made of, in words."""
-    counts = np.bincount(cell_codes(held))
+    counts = np.bincount(strata(held))
     counts = counts[counts > 0]
     if counts.max() == 1:
         return "single runs"

@@ -11,7 +11,7 @@ import xarray as xr
 
 from phenom_jax.hparams import Value
 from phenom_jax.store.atomic import write_whole
-from phenom_jax.store.axes import cell_axes, cell_codes, hyperparameters
+from phenom_jax.store.axes import cell_axes, hyperparameters, strata
 
 OVER = ("finished", "done", "diverged")
 
@@ -62,7 +62,7 @@ def cells(results: xr.Dataset) -> list[Cell]:
     Spreads are over the runs that are over. A per-run variable that is NaN never happened in that run; an `X_after`,
     the lower end of the interval that ends at `X_step`, is left out.
     """
-    final, codes, axes = final_values(results), cell_codes(results), cell_axes(results)
+    final, codes, axes = final_values(results), strata(results), cell_axes(results)
     lower_ends = {f"{str(name).removesuffix('_step')}_after" for name in final.data_vars if str(name).endswith("_step")}
     shown = {str(name): array.values for name, array in final.data_vars.items() if name not in lower_ends}
     per_run = {str(name) for name, array in results.data_vars.items() if array.dims == ("run",)}

@@ -17,7 +17,7 @@ import xarray as xr
 
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.tables import final_values
-from phenom_jax.store.axes import cell_axes, cell_codes, hyperparameters, show
+from phenom_jax.store.axes import cell_axes, hyperparameters, show, strata
 from phenom_jax.store.layout import STATUSES
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _groups(results: xr.Dataset) -> dict[str, np.ndarray]:
     if "bucket" in results.coords:
         labels = results["bucket"].values.astype(str)
         return {f"bucket {label}": np.flatnonzero(labels == label) for label in np.unique(labels)}
-    codes, axes = cell_codes(results), cell_axes(results)
+    codes, axes = strata(results), cell_axes(results)
     if codes.max(initial=0) >= _MOST_CELLS:
         return {"all": np.arange(results.sizes["run"])}
     named = {}

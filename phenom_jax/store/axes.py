@@ -65,11 +65,6 @@ def cell_axes(results: xr.Dataset) -> list[str]:
     return [axis for axis, names in swept_axes(results).items() if not any(map(_is_seed, names))]
 
 
-def cell_codes(results: xr.Dataset) -> np.ndarray:
-    """Returns int[run], the cell each run belongs to, numbered in the order of the axes' values."""
-    return strata(results)
-
-
 def strata(results: xr.Dataset, *without: str) -> np.ndarray:
     """Returns int[run]: runs alike in every swept axis but seeds and `without` have the same number, in their order."""
     axes = [axis for axis in cell_axes(results) if axis not in without]

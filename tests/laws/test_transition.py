@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from phenom_jax.laws.transition import first_crossing, log_midway, value_at
+from phenom_jax.laws.transition import first_crossing, value_at
 
 STEPS = np.array([0, 1, 10, 100, 1000])
 NAN = np.nan
@@ -73,8 +73,3 @@ def test_value_at_skips_what_was_not_measured_and_takes_a_step_per_curve():
     np.testing.assert_allclose(value_at(curves, STEPS, np.array([34, 550])), [34, 3.5])
     between = first_crossing(curves, STEPS, np.array([34.0, 3.5])).between
     np.testing.assert_allclose(value_at(curves, STEPS, between), [34, 3.5])
-
-
-def test_log_midway_is_halfway_on_a_log_axis():
-    curves = np.array([[1.0, 4.0, 1e-2, 1e-4, NAN], [NAN] * 5, [2.0, 2.0, 2.0, 2.0, 0.0]])
-    np.testing.assert_allclose(log_midway(curves), [2e-2, NAN, NAN])

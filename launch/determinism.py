@@ -21,13 +21,13 @@ import xarray as xr
 from experiments.grokking import experiment
 from phenom_jax.claims import Claim, Source, agrees, below
 from phenom_jax.claims.lift import Finding, decide_all
-from phenom_jax.engine.launch import INTERRUPTED, launch
-from phenom_jax.engine.stop import leaving_at_once
+from phenom_jax.cli.main import INTERRUPTED, launch
 from phenom_jax.laws.intervals import sign_test
 from phenom_jax.report.confirmed import origin, row
-from phenom_jax.report.report import read_config_json
 from phenom_jax.store.atomic import write_whole
+from phenom_jax.store.config import read_config
 from phenom_jax.store.dataset import open_results
+from phenom_jax.train.stop import leaving_at_once
 
 # perceptrons of which about half generalise within their steps
 FLAGS = {
@@ -88,8 +88,7 @@ def main(arguments: Sequence[str]) -> int:
         if code:
             return code
     findings = decide_all(CLAIMS, together(asked.out))
-    config = read_config_json(asked.out / "alone")
-    record = origin(experiment, config)._replace(experiment="determinism", flags=FLAGS)
+    record = origin(experiment, read_config(asked.out / "alone"))._replace(experiment="determinism", flags=FLAGS)
     rows = [row(finding, record) for finding in findings]
     write_whole(asked.out / "claims.json", json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     print("\n".join(said(findings)))

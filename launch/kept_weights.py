@@ -19,15 +19,14 @@ import xarray as xr
 
 import experiments
 from experiments.llc.source import Network, Source
-from phenom_jax.engine.config import Settings, read_config
-from phenom_jax.engine.program import hp_shapes
 from phenom_jax.experiment import Experiment, Quantity
-from phenom_jax.hparams import Field, InvalidValue, build, fields
-from phenom_jax.report.report import read_config_json
+from phenom_jax.hparams import Field, InvalidValue, build, fields, hp_shapes
 from phenom_jax.sizes import Size
+from phenom_jax.store.config import read_config
 from phenom_jax.store.kept import leaf_name, read_kept
 from phenom_jax.store.united import kept_stores, open_sweep
 from phenom_jax.sweep.axes import Run, Sweep, varying
+from phenom_jax.sweep.settings import Settings
 
 TRAINED = ("finished", "done")
 
@@ -74,12 +73,9 @@ def read_trained(directory: Path, exact: Mapping[str, Callable[[xr.Dataset], xr.
     Raises:
       InvalidValue: it is no run directory, has kept nothing, or its experiment has no landscape.
     """
-    try:
-        name = str(read_config_json(directory)["experiment"])
-    except InvalidValue as error:
-        raise InvalidValue(str(error).replace("directory:", "run:", 1)) from None
+    config = read_config(directory, "run")
+    name = config.experiment
     experiment = find(name)
-    config = read_config(directory)
     try:
         results = open_sweep(directory)
     except FileNotFoundError:

@@ -23,14 +23,14 @@ from experiments.llc import experiment as anywhere
 from experiments.llc.presets import PRESETS
 from experiments.llc.science import LLC
 from launch.kept_weights import Anchor, Trained, find, read_trained
-from phenom_jax.engine.flags import parse
-from phenom_jax.engine.launch import BAD_INPUT, INTERRUPTED, launch
-from phenom_jax.engine.stop import leaving_at_once
+from phenom_jax.cli.flags import parse
+from phenom_jax.cli.main import BAD_INPUT, INTERRUPTED, launch
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue, fields
 from phenom_jax.report.figures import thin
 from phenom_jax.sweep.axes import parse_axis
 from phenom_jax.theory.learning_coefficient import deep_linear
+from phenom_jax.train.stop import leaving_at_once
 
 PASSED_ON = ("plan", "devices", "lanes", "group", "compilation_cache")  # flags of the engine that hold for both phases
 ZIPPED = ("network", "source", "checkpoint", "anchor", "source_seed")  # of an Anchor, as hyperparameters
@@ -61,7 +61,7 @@ EXACT: Mapping[str, Callable[[xr.Dataset], xr.DataArray]] = {"deep_linear": _of_
 
 
 def main() -> None:
-    """Does what the command line asks for and exits, with the codes of `phenom_jax.engine.launch.main`."""
+    """Does what the command line asks for and exits, with the codes of `phenom_jax.cli.main.main`."""
     typed = shlex.join(sys.orig_argv)
     with leaving_at_once(INTERRUPTED, f"all is kept; to resume: {typed}"):
         code = sample(sys.argv[1:], typed)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.report.report import read_config_json, write_report
+from phenom_jax.report.report import write_report
+from phenom_jax.store.config import read_config
 
 BAD_INPUT = 2
 
@@ -41,8 +42,8 @@ def find_experiment(directory: Path) -> Experiment:
     Raises:
       InvalidValue: the directory is not a run directory, or there is no such experiment.
     """
-    name = read_config_json(directory)["experiment"]
-    if not str(name).isidentifier() or importlib.util.find_spec(f"experiments.{name}") is None:
+    name = read_config(directory, "directory").experiment
+    if not name.isidentifier() or importlib.util.find_spec(f"experiments.{name}") is None:
         raise InvalidValue(f"directory: {directory} is of {name!r}, and there is no experiments/{name}.py")
     return importlib.import_module(f"experiments.{name}").experiment
 

@@ -17,10 +17,12 @@ import functools
 import inspect
 import math
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, dataclass_transform
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from phenom_jax.sizes import Size
 
@@ -153,6 +155,25 @@ def build(cls: type[T], values: Mapping[str, Value]) -> T:
     if check is not None:
         check()
     return hp
+
+
+def stack_hps(hps: Sequence[Any]) -> Any:
+    """Returns one hyperparameter pytree whose leaves are arrays over runs: of JAX's own int and float.
+
+    In float64 an int32 would not do: JAX takes its square root, and its inverse, in float32.
+    """
+    whole, real = jnp.result_type(int), jnp.result_type(float)
+
+    def stack(*values: Any) -> np.ndarray:
+        array = np.asarray(values)
+        return array.astype(real if array.dtype.kind == "f" else whole)
+
+    return jax.tree.map(stack, *hps)
+
+
+def hp_shapes(template: Any) -> Any:
+    """Returns the shapes and dtypes that one run's hyperparameters have inside the program."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), stack_hps([template]))
 
 
 def _field(kind: Kind, default: Value, help: str, bounds: Mapping[str, float], **more: Any) -> Any:

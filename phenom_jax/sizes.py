@@ -22,7 +22,7 @@ Draw = Callable[[jax.Array, tuple[int, ...]], jax.Array]
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """An active count (traced, may differ between lanes) inside a padded bound (a Python int, shared by a bucket)."""
+    """An active count (traced, may differ between lanes) inside a padded bound (a Python int, shared by a program)."""
 
     active: int | jax.Array
     padded: int = dataclasses.field(metadata={"static": True})

@@ -8,8 +8,8 @@ import xarray as xr
 from phenom_jax.hparams import fields, hparams, size, static, swept
 from phenom_jax.sizes import Size
 from phenom_jax.store.dataset import Results, open_results
-from phenom_jax.store.layout import Variable
 from phenom_jax.sweep.axes import Run
+from phenom_jax.sweep.recorded import Variable
 
 FREQUENCIES = 29
 

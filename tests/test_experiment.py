@@ -12,11 +12,11 @@ import pytest
 import toy
 
 from phenom_jax.claims import Claim, Source, above
-from phenom_jax.engine.flags import _define
-from phenom_jax.engine.recorded import check_contract
+from phenom_jax.cli.flags import _define
 from phenom_jax.experiment import COMMAND_FLAGS, ENGINE_FLAGS, Experiment, Preset
 from phenom_jax.hparams import InvalidValue, build, hparams, static, swept
 from phenom_jax.report.marks import Curves, Figure, Scale
+from phenom_jax.sweep.recorded import check_contract
 
 
 @hparams

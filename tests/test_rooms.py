@@ -9,8 +9,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GROUND = {"phenom_jax.sizes", "phenom_jax.hparams"}
 ROOMS = ("tasks", "models", "optim", "measures", "theory", "laws")
-HOUSE = ("sweep", "engine", "store", "claims", "report")
-SHELL = ("phenom_jax.engine", "phenom_jax.store", "phenom_jax.report", "launch")
+HOUSE = ("sweep", "device", "store", "train", "claims", "report", "cli")
+BELOW = {  # the rooms of the house that each room may enter
+    "sweep": (),
+    "device": ("sweep",),
+    "store": ("sweep",),
+    "train": ("sweep", "device", "store"),
+    "claims": ("sweep", "store"),
+    "report": ("sweep", "store", "claims"),
+    "cli": HOUSE,
+}
+SHELL = (*(f"phenom_jax.{room}" for room in ("device", "train", "store", "report", "cli")), "launch")
 IMPURE = {"time", "datetime", "os", "pathlib", "io", "shutil", "tempfile", "subprocess", "socket", "absl"}
 
 
@@ -63,6 +72,18 @@ def test_the_house_imports_no_science(name):
     assert not {other for other in imports(name) if inside(other, "experiments", "launch", *science)}
 
 
+@pytest.mark.parametrize("name", [name for name in modules() if room(name, HOUSE)])
+def test_a_room_enters_the_rooms_below_it(name):
+    own = room(name, HOUSE)
+    assert {entered for other in imports(name) if (entered := room(other, HOUSE))} <= {own, *BELOW[own]}
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if inside(name, "experiments")])
+def test_experiments_stay_out_of_the_machine_room(name):
+    rooms = [f"phenom_jax.{other}" for other in ("device", "train", "cli")]
+    assert not {other for other in imports(name) if inside(other, *rooms)}
+
+
 @pytest.mark.parametrize("name", [name for name in modules() if inside(name, "experiments")])
 def test_experiments_do_not_import_each_other_or_launchers(name):
     own = ".".join(name.split(".")[:2])
@@ -77,22 +98,18 @@ def test_only_launchers_import_launchers(name):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name
-        for name in modules()
-        if not inside(name, "phenom_jax.engine", "phenom_jax.store", "phenom_jax.report", "launch")
-    ],
+    [name for name in modules() if not inside(name, *SHELL)],
 )
 def test_only_the_shell_touches_clock_and_disk(name):
     assert not {other.split(".")[0] for other in imports(name)} & IMPURE
 
 
 def test_runs_are_vmapped_in_one_place():
-    """The run axis exists in engine/program.py; elsewhere vmap is over examples, and experiments have none to add."""
+    """The run axis exists in device/program.py; elsewhere vmap is over examples, and experiments have none to add."""
     users = {name for name, path in modules().items() if "vmap" in path.read_text() and room(name, HOUSE)}
-    assert {name for name in users if "jax.vmap" in modules()[name].read_text()} <= {"phenom_jax.engine.program"}
+    assert {name for name in users if "jax.vmap" in modules()[name].read_text()} <= {"phenom_jax.device.program"}
 
 
 def test_the_rules_see_the_project():
-    assert {"phenom_jax.sizes", "phenom_jax.engine.launch", "experiments", "launch.grokking"} <= modules().keys()
+    assert {"phenom_jax.sizes", "phenom_jax.cli.main", "experiments", "launch.grokking"} <= modules().keys()
     assert "phenom_jax.hparams" in imports("phenom_jax.sweep.axes")

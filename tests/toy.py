@@ -11,18 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from phenom_jax.engine.config import RunDirectory, Settings, make_config
-from phenom_jax.engine.devices import Devices
-from phenom_jax.engine.loop import Outcome, train
-from phenom_jax.engine.program import AXIS
-from phenom_jax.engine.progress import Progress
-from phenom_jax.engine.stop import Stop
-from phenom_jax.engine.work import make_work
+from phenom_jax.device.devices import Devices
+from phenom_jax.device.program import AXIS
+from phenom_jax.device.work import make_work
 from phenom_jax.experiment import Experiment, Quantity, Schedule
 from phenom_jax.hparams import hparams, size, static, swept
 from phenom_jax.sizes import Size, draw_columns, exactly
+from phenom_jax.store.config import make_config
 from phenom_jax.store.dataset import open_results
+from phenom_jax.store.directory import RunDirectory
 from phenom_jax.sweep.axes import parse_sweep
+from phenom_jax.sweep.settings import Settings
+from phenom_jax.train.loop import Outcome, train
+from phenom_jax.train.progress import Progress
+from phenom_jax.train.stop import Stop
 
 INPUTS = 4
 
@@ -94,6 +96,18 @@ toy = Experiment(
     keep=lambda state: state.weights,
     schedule=Schedule(resolution=5, points=8, expensive_points=3, kept_points=3),
 )
+
+
+class StopAfter(Stop):
+    """Asks to stop at the n-th look."""
+
+    def __init__(self, looks: int):
+        self.looks = looks
+
+    @property
+    def requested(self) -> str | None:
+        self.looks -= 1
+        return "SIGTERM" if self.looks <= 0 else None
 
 
 def some_devices(count: int) -> Devices:

@@ -9,9 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from phenom_jax.engine.program import stack_hps
 from phenom_jax.experiment import Landscape, Quantity
-from phenom_jax.hparams import InvalidValue
+from phenom_jax.hparams import InvalidValue, stack_hps
 from phenom_jax.sizes import Size, exactly, masked_mean
 
 Loss = Literal["train", "behaviour"]

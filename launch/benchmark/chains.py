@@ -17,7 +17,7 @@ from experiments.llc import around
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race
 from launch.benchmark.trainer import Axes, Trainer, sweep_work
 from launch.kept_weights import Trained, read_trained
-from phenom_jax.engine.devices import Devices
+from phenom_jax.device.devices import Devices
 
 CHAINS, CHECKPOINTS, MOVES = 32, 11, 10_000
 SETTING = {"step_size": 1e-5, "n_beta": 1000.0, "localisation": 1.0}
@@ -70,7 +70,7 @@ def trainer_of(trained: Trained, devices: Devices, chains: int) -> Trainer:
     setting: Axes = {key: [value] for key, value in SETTING.items()}
     axes = {"network": [name], "seed": range(chains), "checkpoint": range(CHECKPOINTS), **setting}
     work = sweep_work(around(trained.source), axes, devices)
-    return Trainer(work, work.plan.buckets[0])
+    return Trainer(work, work.plan.programs[0])
 
 
 def start_of(trained: Trained) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:

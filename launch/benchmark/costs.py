@@ -17,12 +17,12 @@ from experiments.grokking import experiment as grokking
 from launch.benchmark.comparison import FULL, Comparison, Effort, race
 from launch.benchmark.perceptron import COURSE
 from launch.benchmark.trainer import Axes, Trainer, admitted, sweep_work
-from phenom_jax.engine.checkpoint import Checkpoints
-from phenom_jax.engine.devices import Devices
-from phenom_jax.engine.grid import Grid
-from phenom_jax.engine.program import Lane, Layout, Program
-from phenom_jax.engine.work import Work
+from phenom_jax.device.devices import Devices
+from phenom_jax.device.program import CompiledProgram, Lane, Layout
+from phenom_jax.device.work import Work
 from phenom_jax.experiment import Experiment
+from phenom_jax.sweep.grid import Grid
+from phenom_jax.train.checkpoint import Checkpoints
 
 RESUMED = ["-m", "launch.grokking", "--steps=50000", "--noretire_done", "--noreport", "--notensorboard"]
 ENTER = ["-m", "launch.grokking", "--steps=10", "--noreport", "--notensorboard"]
@@ -37,13 +37,13 @@ def overhead(
     until they are on disk, as if nothing trained meanwhile.
     """
     work = sweep_work(experiment, axes, devices)
-    bucket = work.plan.buckets[0]
-    trainer = Trainer(work, bucket)
+    program = work.plan.programs[0]
+    trainer = Trainer(work, program)
     (rate,) = race(trainer.run_steps_per_second, effort=effort)
     lanes = int(np.asarray(trainer.lanes.status > 0).sum())
-    steps = experiment.steps(bucket.runs[0].values)
+    steps = experiment.steps(program.runs[0].values)
     training = lanes * steps / rate
-    looking = looking_seconds(work, axes, trainer.program.layout, effort.rounds)
+    looking = looking_seconds(work, axes, trainer.compiled.layout, effort.rounds)
     saving = saving_seconds(trainer.lanes, effort.rounds) * training / work.settings.checkpoint_seconds
     share = (looking + saving) / (training + looking + saving)
     note = (
@@ -81,13 +81,13 @@ def looking_seconds(work: Work, axes: Axes, layout: Layout, rounds: int) -> floa
     schedule = dataclasses.replace(work.experiment.schedule, resolution=1)
     every = dataclasses.replace(work.experiment, schedule=schedule)
     grid = work.grid._replace(steps=np.arange(points, dtype=np.int32))
-    bucket = sweep_work(every, axes | {"steps": [points - 1]}, work.devices).plan.buckets[0]
-    program = Program(every, bucket.template, layout, grid, work.devices.mesh)
+    program = sweep_work(every, axes | {"steps": [points - 1]}, work.devices).plan.programs[0]
+    compiled = CompiledProgram(every, program.template, layout, grid, work.devices.mesh)
 
     def seconds(looks: Grid) -> float:
-        lanes = admitted(program, bucket)
+        lanes = admitted(compiled, program)
         start = time.perf_counter()
-        jax.block_until_ready(program.chunk(lanes, points - 1, looks))
+        jax.block_until_ready(compiled.chunk(lanes, points - 1, looks))
         return time.perf_counter() - start
 
     seconds(grid)

@@ -17,17 +17,20 @@ from rich.console import Console
 
 from experiments.linear_double_descent import experiment as linear
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race
-from phenom_jax.engine.config import RunDirectory, Settings, make_config
-from phenom_jax.engine.devices import Devices
-from phenom_jax.engine.layout import choose
-from phenom_jax.engine.loop import train
-from phenom_jax.engine.placement import dense_order
-from phenom_jax.engine.program import Program, stack_hps
-from phenom_jax.engine.progress import Progress
-from phenom_jax.engine.stop import Stop
-from phenom_jax.engine.work import make_work
+from phenom_jax.device.devices import Devices
+from phenom_jax.device.layout import choose
+from phenom_jax.device.placement import dense_order
+from phenom_jax.device.program import CompiledProgram
+from phenom_jax.device.work import make_work
+from phenom_jax.hparams import stack_hps
+from phenom_jax.store.config import make_config
+from phenom_jax.store.directory import RunDirectory
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.plan import describe
+from phenom_jax.sweep.settings import Settings
+from phenom_jax.train.loop import train
+from phenom_jax.train.progress import Progress
+from phenom_jax.train.stop import Stop
 
 SAMPLES, SEEDS = 200, "0:20"
 VARIANTS = {
@@ -73,20 +76,20 @@ class Solver:
         with jax.enable_x64(True):
             settings = Settings(float_type="float64", schedule=linear.schedule)
             work = make_work(linear, parse_sweep(linear.hparams, flags).runs(), settings, devices)
-            (bucket,) = work.plan.buckets
-            self.runs, layout = len(bucket.runs), choose(work, bucket).layout
-            self.program = Program(work.experiment, bucket.template, layout, work.grid, devices.mesh)
+            (program,) = work.plan.programs
+            self.runs, layout = len(program.runs), choose(work, program).layout
+            self.compiled = CompiledProgram(work.experiment, program.template, layout, work.grid, devices.mesh)
             order, per_load = np.array(dense_order(layout)), layout.total
             self.loads = []
             for start in range(0, self.runs, per_load):
-                held = bucket.runs[start : start + per_load]
-                lanes = [bucket.hp(held[0])] * per_load
+                held = program.runs[start : start + per_load]
+                lanes = [program.hp(held[0])] * per_load
                 for lane, run in zip(order, held):
-                    lanes[lane] = bucket.hp(run)
+                    lanes[lane] = program.hp(run)
                 fresh = np.zeros(per_load, bool)
                 fresh[order[: len(held)]] = True
                 self.loads.append((stack_hps(lanes), fresh))
-            self.lanes = self.program.empty()
+            self.lanes = self.compiled.empty()
         self.per_second(0.0)
 
     def per_second(self, seconds: float) -> float:
@@ -96,8 +99,8 @@ class Solver:
             while not passes or time.perf_counter() - start < seconds:
                 passes += 1
                 for hps, fresh in self.loads:
-                    self.lanes = self.program.chunk(self.program.admit(self.lanes, hps, fresh), 1)
-                    self.program.handed_in(self.lanes, np.flatnonzero(fresh))
+                    self.lanes = self.compiled.chunk(self.compiled.admit(self.lanes, hps, fresh), 1)
+                    self.compiled.handed_in(self.lanes, np.flatnonzero(fresh))
         return passes * self.runs / (time.perf_counter() - start)
 
 

@@ -15,9 +15,9 @@ from experiments.deep_double_descent import experiment
 from experiments.deep_double_descent.science import load
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race
 from launch.benchmark.trainer import Axes, Trainer, run_steps_per_second, sweep_work
-from phenom_jax.engine.devices import Devices
+from phenom_jax.device.devices import Devices
 from phenom_jax.sweep.axes import Run, parse_sweep
-from phenom_jax.sweep.plan import Bucket
+from phenom_jax.sweep.plan import Program
 
 if TYPE_CHECKING:
     from launch.benchmark import torch_networks
@@ -33,9 +33,9 @@ def network_sweep(devices: Devices, effort: Effort = FULL, axes: Axes | None = N
     from launch.benchmark import torch_networks as peer
 
     work = sweep_work(experiment, quick() if axes is None else axes, devices)
-    chosen = {run.values["width"]: (bucket, run) for bucket in work.plan.buckets for run in bucket.runs}
-    starts = [start_of(bucket, run) for bucket, run in chosen.values()]
-    trainers = [Trainer(work, bucket) for bucket in work.plan.buckets]
+    chosen = {run.values["width"]: (program, run) for program in work.plan.programs for run in program.runs}
+    starts = [start_of(program, run) for program, run in chosen.values()]
+    trainers = [Trainer(work, program) for program in work.plan.programs]
     with contextlib.ExitStack() as stack:
         loops = list(torch_loops(starts, stack))
         fastest = max(loops, key=lambda loop: loop.run_steps_per_second(effort.seconds))
@@ -68,11 +68,11 @@ def torch_loops(
         )
 
 
-def start_of(bucket: Bucket, run: Run) -> torch_networks.Start:
+def start_of(program: Program, run: Run) -> torch_networks.Start:
     """Returns the run's initial weights and train set as PyTorch takes them, without padding."""
     from launch.benchmark import torch_networks as peer
 
-    hp = bucket.hp(run)
+    hp = program.hp(run)
     data, width, count = load(hp), int(hp.width.active), int(hp.samples.active)
     state = _init(jax.tree.map(jnp.asarray, hp))
     sizes = [len(data.centre_F), *[width] * hp.hidden_layers, data.classes]
@@ -91,4 +91,4 @@ def start_of(bucket: Bucket, run: Run) -> torch_networks.Start:
     )
 
 
-_init = jax.jit(experiment.init)  # compiled once for the runs of a bucket
+_init = jax.jit(experiment.init)  # compiled once for the runs of a program

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.grokking import experiment
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race, repeat
 from launch.benchmark.trainer import Axes, Trainer, sweep_work
-from phenom_jax.engine.devices import Devices
+from phenom_jax.device.devices import Devices
 from phenom_jax.hparams import build
 from phenom_jax.sweep.axes import Run
 
@@ -46,15 +46,15 @@ def grokking_mlp(
     from launch.benchmark import torch_perceptron as peer
 
     work = sweep_work(experiment, axes, devices)
-    bucket = work.plan.buckets[0]
-    trainer = Trainer(work, bucket)
+    program = work.plan.programs[0]
+    trainer = Trainer(work, program)
     with contextlib.ExitStack() as stack:
-        variants = list(torch_variants(start_of(bucket.runs[0]), cores(), stack))
+        variants = list(torch_variants(start_of(program.runs[0]), cores(), stack))
         fastest = max(variants, key=lambda variant: variant.run_steps_per_second(effort.seconds))
         ours, theirs = race(trainer.run_steps_per_second, fastest.run_steps_per_second, effort=effort)
     yield Comparison("grokking_mlp", ours, theirs, "run-steps/s", ">= 1.6", f"PyTorch {peer.VERSION}, {fastest.name}")
 
-    products = products_of(bucket.runs[0])
+    products = products_of(program.runs[0])
     ours, jax_rate, torch_rate = race(
         trainer.run_steps_per_second,
         lambda seconds: gemm_flops_per_second(gemm_size, seconds),

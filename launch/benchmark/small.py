@@ -16,7 +16,7 @@ from experiments.sparse_parity import experiment as sparse_parity
 from experiments.sparse_parity.science import SparseParity, make_model
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race
 from launch.benchmark.trainer import Axes, Trainer, sweep_work
-from phenom_jax.engine.devices import Devices
+from phenom_jax.device.devices import Devices
 from phenom_jax.experiment import Schedule
 from phenom_jax.hparams import build
 from phenom_jax.sweep.axes import Run
@@ -81,8 +81,8 @@ def peer_setting(run: Run) -> tuple[float, int, int]:
 
 def _ours(devices: Devices, axes: Axes) -> tuple[Trainer, Run]:
     work = sweep_work(experiment, axes, devices)
-    bucket = work.plan.buckets[0]
-    return Trainer(work, bucket), bucket.runs[0]
+    program = work.plan.programs[0]
+    return Trainer(work, program), program.runs[0]
 
 
 def _threads() -> set[int]:

@@ -15,15 +15,16 @@ from experiments.grokking import experiment as grokking
 from launch.benchmark.comparison import FULL, Comparison, Effort, race
 from launch.benchmark.small import experiment as parity
 from launch.benchmark.trainer import Axes, Trainer, run_steps_per_second, sweep_work
-from phenom_jax.engine.config import RunDirectory, make_config
-from phenom_jax.engine.devices import Devices
-from phenom_jax.engine.loop import train
-from phenom_jax.engine.program import Layout
-from phenom_jax.engine.progress import Progress
-from phenom_jax.engine.stop import Stop
+from phenom_jax.device.devices import Devices
+from phenom_jax.device.program import Layout
 from phenom_jax.experiment import Experiment
+from phenom_jax.store.config import make_config
+from phenom_jax.store.directory import RunDirectory
 from phenom_jax.sweep.axes import make_sweep
 from phenom_jax.sweep.plan import describe
+from phenom_jax.train.loop import train
+from phenom_jax.train.progress import Progress
+from phenom_jax.train.stop import Stop
 
 WIDTHS: Axes = {"width": (32, 64, 128, 256), "seed": range(4)}
 COLD_STEPS = 500
@@ -44,7 +45,7 @@ def mixed_widths(
 
     def trainers(sweeps: Sequence[Axes]) -> list[Trainer]:
         works = [sweep_work(experiment, axes, devices) for axes in sweeps]
-        return [Trainer(work, bucket) for work in works for bucket in work.plan.buckets]
+        return [Trainer(work, program) for work in works for program in work.plan.programs]
 
     ours, theirs = trainers([axes]), trainers(apart)
     mixed, alone = race(
@@ -71,7 +72,7 @@ def many_runs(
     work = sweep_work(parity, axes, devices)
     scanned = {}
     for lanes in per_device:
-        trainer = Trainer(work, work.plan.buckets[0], Layout(devices.count, 1, lanes))
+        trainer = Trainer(work, work.plan.programs[0], Layout(devices.count, 1, lanes))
         scanned[trainer] = trainer.run_steps_per_second(effort.seconds / 2)
     best = max(scanned, key=scanned.__getitem__)
     del scanned
@@ -81,7 +82,7 @@ def many_runs(
         effort=effort._replace(rounds=min(2, effort.rounds)),
     )
     tried = ", ".join(str(devices.count * lanes) for lanes in per_device)
-    note = f"{best.program.layout.total} lanes that never stop, the best of {tried}"
+    note = f"{best.compiled.layout.total} lanes that never stop, the best of {tried}"
     yield Comparison("many_runs", trained, fastest, "run-steps/s", ">= 0.95", note)
 
 
@@ -115,7 +116,7 @@ class _Pace(Progress):
         self.stop, self.seconds = stop, seconds
         self.marks: list[tuple[float, int]] = []
 
-    def update(self, finished: int, live: int, waiting: int, diverged: int, steps_done: int, bucket=(1, 1)) -> None:
+    def update(self, finished: int, live: int, waiting: int, diverged: int, steps_done: int, program=(1, 1)) -> None:
         self.marks.append((self.clock(), steps_done))
         if self.clock() - self.marks[0][0] > self.seconds:
             self.stop.requested = "the end of the measurement"

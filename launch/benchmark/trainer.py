@@ -8,16 +8,16 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from phenom_jax.engine.config import Settings
-from phenom_jax.engine.devices import Devices
-from phenom_jax.engine.layout import choose
-from phenom_jax.engine.placement import dense_order
-from phenom_jax.engine.program import Lane, Layout, Program, stack_hps
-from phenom_jax.engine.work import Work, make_work
+from phenom_jax.device.devices import Devices
+from phenom_jax.device.layout import choose
+from phenom_jax.device.placement import dense_order
+from phenom_jax.device.program import CompiledProgram, Lane, Layout
+from phenom_jax.device.work import Work, make_work
 from phenom_jax.experiment import Experiment
-from phenom_jax.hparams import Value
+from phenom_jax.hparams import Value, stack_hps
 from phenom_jax.sweep.axes import make_sweep
-from phenom_jax.sweep.plan import Bucket
+from phenom_jax.sweep.plan import Program
+from phenom_jax.sweep.settings import Settings
 
 Axes = dict[str, Sequence[Value]]
 
@@ -29,25 +29,25 @@ def sweep_work(experiment: Experiment, axes: Axes, devices: Devices) -> Work:
 
 
 def run_steps_per_second(trainers: Sequence[Trainer], seconds: float) -> float:
-    """Returns the rate of all buckets together, trained one after the other and each for equally many steps."""
+    """Returns the rate of all programs together, trained one after the other and each for equally many steps."""
     runs = sum(trainer.runs for trainer in trainers)
     each = seconds / len(trainers)
     return runs / sum(trainer.runs / trainer.run_steps_per_second(each) for trainer in trainers)
 
 
 class Trainer:
-    """One bucket's runs in lanes that are never measured and never end.
+    """One program's runs in lanes that are never measured and never end.
 
     Args:
       layout: how lanes lie on the machine; what the engine chooses if not given.
     """
 
-    def __init__(self, work: Work, bucket: Bucket, layout: Layout | None = None):
-        self.runs = len(bucket.runs)
+    def __init__(self, work: Work, program: Program, layout: Layout | None = None):
+        self.runs = len(program.runs)
         self.never = work.grid.hidden()
-        layout = layout or choose(work, bucket).layout
-        self.program = Program(work.experiment, bucket.template, layout, work.grid, work.devices.mesh)
-        self.lanes = admitted(self.program, bucket)
+        layout = layout or choose(work, program).layout
+        self.compiled = CompiledProgram(work.experiment, program.template, layout, work.grid, work.devices.mesh)
+        self.lanes = admitted(self.compiled, program)
         self._seconds(1)
         self.tick_seconds = self._seconds(1)
 
@@ -59,14 +59,14 @@ class Trainer:
 
     def _seconds(self, ticks: int) -> float:
         start = time.perf_counter()
-        self.lanes = jax.block_until_ready(self.program.chunk(self.lanes, ticks, self.never))
+        self.lanes = jax.block_until_ready(self.compiled.chunk(self.lanes, ticks, self.never))
         return time.perf_counter() - start
 
 
-def admitted(program: Program, bucket: Bucket) -> Lane:
-    """Returns lanes that hold the bucket's runs, as many as there is room for."""
-    total, runs = program.layout.total, bucket.runs
+def admitted(compiled: CompiledProgram, program: Program) -> Lane:
+    """Returns lanes that hold the program's runs, as many as there is room for."""
+    total, runs = compiled.layout.total, program.runs
     held = np.zeros(total, bool)
-    held[dense_order(program.layout)[: len(runs)]] = True
-    hps = stack_hps([bucket.hp(runs[lane % len(runs)]) for lane in range(total)])
-    return jax.block_until_ready(program.admit(program.empty(), hps, held))
+    held[dense_order(compiled.layout)[: len(runs)]] = True
+    hps = stack_hps([program.hp(runs[lane % len(runs)]) for lane in range(total)])
+    return jax.block_until_ready(compiled.admit(compiled.empty(), hps, held))

@@ -14,9 +14,7 @@ from phenom_jax.claims.rules import Verdict
 from phenom_jax.laws import intervals
 from phenom_jax.laws.intervals import Interval
 from phenom_jax.laws.scales import CENTRES, estimates, p_value
-
-ENDED = ("finished", "done")
-OVER = (*ENDED, "diverged")
+from phenom_jax.sweep.status import ENDED, OVER
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 
 from phenom_jax.models.layers import ACTIVATIONS, Dense, LayerNorm, gaussian, symmetric
+from phenom_jax.models.lookup import look_up
 from phenom_jax.sizes import Size, draw_columns, exactly
 
 Positions = Literal["relative", "learned"]
@@ -73,16 +74,16 @@ class Decoder(nnx.Module):
         self.unembed = Dense(unembed_key, width, exactly(tokens))
 
     def __call__(self, tokens_NxL: jax.Array, width: Size, at: np.ndarray | None = None) -> Seen:
-        """Returns the logits at the positions `at`, ascending, all by default, and what was attended to.
+        """Returns the logits at the positions `at`, all by default, and what was attended to.
 
         Args:
           tokens_NxL: int32.
           width: as given at the start.
-          at: int[Q].
+          at: int[Q], ascending and evenly spaced.
         """
         length = tokens_NxL.shape[1]
         every = np.arange(length)
-        stream_NxLxD = self.embed[...][tokens_NxL]
+        stream_NxLxD = look_up(self.embed[...], tokens_NxL)
         if self.places is not None:
             stream_NxLxD = stream_NxLxD + self.places[...][None, :length]
         patterns = []
@@ -129,8 +130,7 @@ class Layer(nnx.Module):
         """Returns the stream at the positions `at` after this layer, and its pattern float[N, heads, Q, L]."""
         heads = len(self.query)
         seen_NxLxD = stream_NxLxD if self.norm is None else self.norm(stream_NxLxD, width)
-        every = len(at) == stream_NxLxD.shape[1]
-        asked_NxQxD, stream_NxQxD = (x if every else x[:, at] for x in (seen_NxLxD, stream_NxLxD))
+        asked_NxQxD, stream_NxQxD = (_places(x, at) for x in (seen_NxLxD, stream_NxLxD))
         query, key, value, output = (weight[...] for weight in (self.query, self.key, self.value, self.output))
         if heads == 1:
             scores_NxHxQxL = ((asked_NxQxD @ (query[0] @ key[0].T)) @ seen_NxLxD.mT)[:, None]
@@ -159,7 +159,7 @@ class Layer(nnx.Module):
         if self.bias is not None:
             bias_HxR = self.bias[...]
             near_QxL = np.clip(distance_QxL, 0, bias_HxR.shape[1] - 1)
-            scores_NxHxQxL = scores_NxHxQxL + bias_HxR[:, near_QxL][None]
+            scores_NxHxQxL = scores_NxHxQxL + jnp.moveaxis(look_up(bias_HxR.T, near_QxL), -1, 0)[None]
         masked = jnp.where((distance_QxL >= 0)[None, None], scores_NxHxQxL, -jnp.inf)
         return jax.nn.softmax(masked, axis=-1)
 
@@ -181,6 +181,18 @@ class MLP(nnx.Module):
 def head_size(width: Size, heads: int) -> Size:
     """Returns the dimensions of one head."""
     return Size(width.active // heads, -(-width.padded // heads))
+
+
+def _places(x_NxLxD: jax.Array, at: np.ndarray) -> jax.Array:
+    """Returns the places `at`, as a slice: its gradient is padded, not scattered.
+
+    Raises:
+      ValueError: the places are not evenly spaced.
+    """
+    start, stop, stride = int(at[0]), int(at[-1]) + 1, int(at[1] - at[0]) if len(at) > 1 else 1
+    if not np.array_equal(at, np.arange(start, stop, stride)):
+        raise ValueError(f"at: {at} is not evenly spaced")
+    return jax.lax.slice_in_dim(x_NxLxD, start, stop, stride, axis=1)
 
 
 def _heads(key: jax.Array, heads: int, fan_in: Size, units: Size, all_inputs: Size) -> nnx.Param:

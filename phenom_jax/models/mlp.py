@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from phenom_jax.models.layers import ACTIVATIONS, Activation, Dense, gaussian
+from phenom_jax.models.lookup import look_up
 from phenom_jax.sizes import Size, exactly
 
 
@@ -144,7 +145,7 @@ def _answer(
 ) -> jax.Array:
     """Returns the logits of pairs whose first layer adds one row of `left` and one of `right`."""
     first, *rest = layers
-    hidden_NxW = first.shift(left_TxW[pairs_Nx2[:, 0]] + right_TxW[pairs_Nx2[:, 1]])
+    hidden_NxW = first.shift(look_up(left_TxW, pairs_Nx2[:, 0]) + look_up(right_TxW, pairs_Nx2[:, 1]))
     for layer in rest:
         hidden_NxW = layer(ACTIVATIONS[activation](hidden_NxW))
     return hidden_NxW

@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 
 from phenom_jax.models.layers import ACTIVATIONS, Activation, Dense, LayerNorm, gaussian
+from phenom_jax.models.lookup import look_up
 from phenom_jax.sizes import Size, exactly
 
 Operands = Literal["", "a", "b", "ab"]
@@ -206,7 +207,7 @@ def spread(rows: Rows, of: Operands, pairs_Nx2: jax.Array) -> jax.Array:
     """Returns values with a row for each value of `of`; what depends on nothing keeps one row, to be broadcast."""
     if rows.of in (of, ""):
         return rows.values
-    return rows.values[pairs_Nx2[:, "ab".index(rows.of)]]
+    return look_up(rows.values, pairs_Nx2[:, "ab".index(rows.of)])
 
 
 def project(rows: Rows, weight: nnx.Param, heads: int) -> Rows:

@@ -12,7 +12,7 @@ from phenom_jax.claims.claim import Claim
 from phenom_jax.claims.lift import Finding
 from phenom_jax.claims.rules import Verdict
 from phenom_jax.experiment import Experiment
-from phenom_jax.store.layout import JSON
+from phenom_jax.store.config import Config
 
 ORDER: tuple[Verdict, ...] = ("fails", "undecided", "holds", "not tested", "error")  # the most interesting first
 SCOREBOARD = {"fails": 6, "undecided": 3, "holds": 6}  # rows of the README's
@@ -56,10 +56,9 @@ class Origin(NamedTuple):
     machine: str
 
 
-def origin(experiment: Experiment, config: Mapping[str, JSON]) -> Origin:
+def origin(experiment: Experiment, config: Config) -> Origin:
     """Returns the Origin of a sweep from the config of its run directory."""
-    command, environment = str(config.get("command", "")), config.get("environment")
-    recorded = environment if isinstance(environment, Mapping) else {}
+    command, here = config.command, config.environment
     named = re.search(r"--?preset[= ]'?([^\s']+)", command)
     preset = named[1] if named and named[1] in experiment.presets else ""
     return Origin(
@@ -67,9 +66,9 @@ def origin(experiment: Experiment, config: Mapping[str, JSON]) -> Origin:
         preset=preset,
         flags=experiment.presets[preset].flags if preset in experiment.presets else {},
         command=command,
-        commit=str(recorded.get("commit") or "") + ("+" if recorded.get("modified") else ""),
-        date=str(config.get("started", ""))[:10],
-        machine=f"{recorded.get('device_count', '')} x {recorded.get('device', '')}: {recorded.get('processor', '')}",
+        commit=(here.commit or "") + ("+" if here.modified else ""),
+        date=config.started[:10],
+        machine=f"{here.device_count} x {here.device}: {here.processor}",
     )
 
 

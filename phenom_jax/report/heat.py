@@ -12,6 +12,7 @@ from phenom_jax.report.figures import blank, note, style
 from phenom_jax.report.marks import Border
 from phenom_jax.report.roles import counted, resolve, shown_values, title, to_draw, where
 from phenom_jax.store.axes import show, words
+from phenom_jax.sweep.status import ENDED
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -30,7 +31,7 @@ def draw_heat(mark: marks.Heat, results: xr.Dataset) -> matplotlib.figure.Figure
     held, notes = to_draw(results, [mark.variable, *([border.variable] if border else [])], [x, panel], mark.at)
     if x is None or held is None:
         return None
-    held = held.isel(run=np.isin(held["status"].values, ("finished", "done")))
+    held = held.isel(run=np.isin(held["status"].values, ENDED))
     columns = np.unique(held[x].values)
     if len(columns) < 2:
         return None

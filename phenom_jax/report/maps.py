@@ -10,8 +10,9 @@ import xarray as xr
 from phenom_jax.report import marks
 from phenom_jax.report.figures import DARK, blank, log_steps, note, style, thin
 from phenom_jax.report.roles import counted, resolve, shown_values, where
-from phenom_jax.report.tables import OVER, final_values
+from phenom_jax.report.tables import final_values
 from phenom_jax.store.axes import hold, show, strata, words
+from phenom_jax.sweep.status import ENDED, OVER
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -51,7 +52,7 @@ def draw_final_map(mark: marks.FinalMap, results: xr.Dataset) -> matplotlib.figu
     if x is None or y is None or mark.variable not in results:
         return None
     held, notes = hold(final_values(results), [x, y], mark.at or {})
-    held = held.isel(run=np.isin(held["status"].values, ("finished", "done")))
+    held = held.isel(run=np.isin(held["status"].values, ENDED))
     columns, rows = (np.unique(held[axis].values) for axis in (x, y))
     medians = np.full((len(rows), len(columns)), np.nan)
     for (row, column), _ in np.ndenumerate(medians):

@@ -9,7 +9,7 @@ from string import Template
 from typing import NamedTuple
 
 from phenom_jax.report.confirmed import Row
-from phenom_jax.store.layout import JSON
+from phenom_jax.store.schema import JSON
 
 
 class Section(NamedTuple):

@@ -14,6 +14,7 @@ from phenom_jax.report.figures import DARK, Key, colours, label_axes, legend, no
 from phenom_jax.report.roles import resolve, shown_values, title, where
 from phenom_jax.report.tables import final_values
 from phenom_jax.store.axes import hold, show, swept_axes, words
+from phenom_jax.sweep.status import ENDED
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -29,7 +30,7 @@ def draw_points(mark: marks.Points, results: xr.Dataset) -> matplotlib.figure.Fi
     _, colour, panel = resolve(results, x, mark.colour, mark.panel)
     others = [name for names in swept_axes(final).values() for name in names if name not in (mark.at or {})]
     held, notes = hold(final, others, mark.at or {})
-    over = np.isin(held["status"].values, ("finished", "done"))
+    over = np.isin(held["status"].values, ENDED)
     drawn = over & _shown(held[x].values, mark.x_scale) & _shown(held[mark.y].values, mark.y_scale)
     lost, held = int(len(drawn) - drawn.sum()), held.isel(run=drawn)
     if not held.sizes["run"]:

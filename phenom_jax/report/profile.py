@@ -29,6 +29,7 @@ from phenom_jax.report.marks import Centre, LineStyle, VLine
 from phenom_jax.report.roles import counted, resolve, shown_values, title, to_draw, where
 from phenom_jax.report.tables import final_values
 from phenom_jax.store.axes import show, strata, words
+from phenom_jax.sweep.status import ENDED
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -47,7 +48,7 @@ def draw_profile(mark: marks.Profile, results: xr.Dataset) -> matplotlib.figure.
     if x is None or held is None:
         return None
     lost = int((held["status"].values == "diverged").sum())
-    over = np.isin(held["status"].values, ("finished", "done"))
+    over = np.isin(held["status"].values, ENDED)
     held = held.isel(run=over & ((held[x].values > 0) | (not mark.log_x)))
     places = np.unique(held[x].values)
     if len(places) < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import os
@@ -22,12 +23,15 @@ from phenom_jax.report.draw import draw
 from phenom_jax.report.figures import rendered
 from phenom_jax.report.marks import Figure
 from phenom_jax.report.page import Section
-from phenom_jax.report.tables import OVER, Cell, cells, write_runs
+from phenom_jax.report.tables import Cell, cells, write_runs
 from phenom_jax.report.verdicts import VerdictRow, verdicts
 from phenom_jax.store.atomic import write_whole
 from phenom_jax.store.axes import hyperparameters, show, swept_axes, words
-from phenom_jax.store.layout import JSON, STATUSES
+from phenom_jax.store.config import Config, read_config
+from phenom_jax.store.provenance import Start
+from phenom_jax.store.schema import JSON
 from phenom_jax.store.united import open_sweep
+from phenom_jax.sweep.status import MEANINGS, OVER
 
 _OF_A_START = ("started", "command", "commit", "modified", "untracked", "code", "accepted")
 _MOST_ROWS = 300
@@ -57,9 +61,9 @@ def write_report(directory: str | os.PathLike[str], experiment: Experiment) -> R
       InvalidValue: the directory is not one of this experiment, or holds no results yet.
     """
     directory = Path(directory)
-    config = read_config_json(directory)
-    if config.get("experiment") != experiment.name:
-        raise InvalidValue(f"directory: {directory} is of {config.get('experiment')!r}, not of {experiment.name!r}")
+    config = read_config(directory, "directory")
+    if config.experiment != experiment.name:
+        raise InvalidValue(f"directory: {directory} is of {config.experiment!r}, not of {experiment.name!r}")
     try:
         stored = open_sweep(directory)
     except FileNotFoundError:
@@ -75,25 +79,6 @@ def write_report(directory: str | os.PathLike[str], experiment: Experiment) -> R
     path = directory / "report.html"
     write_whole(path, _page(experiment, results, rows, drawn, config))
     return Report(path, results, findings)
-
-
-def read_config_json(directory: Path) -> dict[str, JSON]:
-    """Returns the config of a run directory.
-
-    Raises:
-      InvalidValue: there is no such directory, or it is not a run directory.
-    """
-    if not directory.is_dir():
-        raise InvalidValue(f"directory: {directory} is not a directory, allowed is the --out of a sweep")
-    try:
-        config = json.loads((directory / "config.json").read_text())
-    except (OSError, ValueError):
-        raise InvalidValue(
-            f"directory: {directory} holds no readable config.json, allowed is the --out of a sweep"
-        ) from None
-    if not isinstance(config, dict) or not isinstance(config.get("experiment"), str):
-        raise InvalidValue(f"directory: {directory}/config.json names no experiment, allowed is the --out of a sweep")
-    return config
 
 
 def _draw(figure: Figure, results: xr.Dataset) -> _Drawn | None:
@@ -120,14 +105,14 @@ def _page(
     results: xr.Dataset,
     rows: Sequence[Row],
     drawn: Sequence[_Drawn | None],
-    config: Mapping[str, JSON],
+    config: Config,
 ) -> str:
     sections = [
         Section("runs", "Runs", _runs(results)),
         Section("claims", "Claims", _claims(rows, drawn[-1])),
         Section("figures", "Figures", "\n".join(_figure(item) for item in drawn[:-1] if item is not None)),
         Section("cells", "Cells of the sweep", _cells(results)),
-        Section("plan", "Plan", page.listing(config.get("plan") or {})),
+        Section("plan", "Plan", page.listing(config.plan)),
         Section("environment", "Environment", _environment(config)),
         Section("redo", "Do it again", _redo(config)),
     ]
@@ -150,7 +135,7 @@ def _runs(results: xr.Dataset) -> str:
     )
     summary = f"{len(fixed)} hyperparameters are the same in all runs"
     held = f"<details><summary>{summary}</summary>{page.listing(fixed)}</details>"
-    said = page.status_bar(counts, STATUSES) + _codes(results) + ongoing
+    said = page.status_bar(counts, MEANINGS) + _codes(results) + ongoing
     return said + "<br>" + page.listing(swept) + held + _lost(results)
 
 
@@ -257,30 +242,24 @@ def _heading(results: xr.Dataset, name: str) -> str:
     return words(name) + (f" ({units})" if units not in ("1", "") else "")
 
 
-def _environment(config: Mapping[str, JSON]) -> str:
-    settings, environment = (_object(config.get(name)) for name in ("settings", "environment"))
-    shown = {**environment, "matmul_precision": settings.get("matmul_precision")}
-    shown |= {name: config[name] for name in ("created", "started") if name in config}
-    found = config.get("starts")
-    starts: JSON = [_start(each) for each in map(_object, found)] if isinstance(found, list) else []
-    parts = {"settings of the engine": settings, "every start": starts}
+def _environment(config: Config) -> str:
+    settings, starts = dataclasses.asdict(config.settings), [_start(start) for start in config.starts]
+    shown = {**dataclasses.asdict(config.environment), "matmul_precision": config.settings.matmul_precision}
+    shown |= {"created": config.created, "started": config.started}
+    parts: dict[str, JSON] = {"settings of the sweep": settings, "every start": starts}
     folded = [f"<details><summary>{name}</summary>{page.listing(part)}</details>" for name, part in parts.items()]
     return page.listing(shown) + "".join(folded)
 
 
-def _start(start: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    told = {**start, **_object(start.get("environment"))}
-    return {name: told[name] for name in _OF_A_START if name in told}
+def _start(start: Start) -> Mapping[str, JSON]:
+    told = {**dataclasses.asdict(start), **dataclasses.asdict(start.environment)}
+    return {name: told[name] for name in _OF_A_START}
 
 
-def _object(value: JSON) -> Mapping[str, JSON]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _redo(config: Mapping[str, JSON]) -> str:
-    command = page.text(config.get("command", ""))
+def _redo(config: Config) -> str:
     alone = 'xarray.open_zarr("DIRECTORY/results.zarr")'
-    opened = page.text('phenom_jax.store.united.open_sweep("DIRECTORY")' if config.get("part") else alone)
+    opened = page.text('phenom_jax.store.united.open_sweep("DIRECTORY")' if config.part else alone)
+    command = page.text(config.command)
     return (
         f"<p>The same runs, or the rest of them in a directory that is not finished:</p><pre>{command}</pre>"
         "<p>This page again from the saved results, without training:</p><pre>python -m launch.report DIRECTORY</pre>"

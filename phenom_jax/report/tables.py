@@ -12,8 +12,7 @@ import xarray as xr
 from phenom_jax.hparams import Value
 from phenom_jax.store.atomic import write_whole
 from phenom_jax.store.axes import cell_axes, hyperparameters, strata
-
-OVER = ("finished", "done", "diverged")
+from phenom_jax.sweep.status import OVER
 
 
 class Spread(NamedTuple):

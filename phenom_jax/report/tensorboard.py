@@ -18,7 +18,7 @@ import xarray as xr
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.tables import final_values
 from phenom_jax.store.axes import cell_axes, hyperparameters, show, strata
-from phenom_jax.store.layout import STATUSES
+from phenom_jax.sweep.status import STATUSES
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
@@ -31,7 +31,7 @@ _MOST_HPARAMS = 500  # runs whose hyperparameters are written, an event file eac
 def write_tensorboard(folder: Path, results: xr.Dataset, runs: Collection[str] = ()) -> None:
     """Replaces `folder` by the event files of these results.
 
-    Quantiles and counts are per bucket where the results say each run's `bucket`; else per cell of the sweep, or over
+    Quantiles and counts are per program where the results say each run's `program`; else per cell of the sweep, or over
     all runs where there are more than 50 cells.
 
     Args:
@@ -58,9 +58,9 @@ def write_tensorboard(folder: Path, results: xr.Dataset, runs: Collection[str] =
 
 def _groups(results: xr.Dataset) -> dict[str, np.ndarray]:
     """Returns the indices of the runs of each group, by a name for a folder."""
-    if "bucket" in results.coords:
-        labels = results["bucket"].values.astype(str)
-        return {f"bucket {label}": np.flatnonzero(labels == label) for label in np.unique(labels)}
+    if "program" in results.coords:
+        labels = results["program"].values.astype(str)
+        return {f"program {label}": np.flatnonzero(labels == label) for label in np.unique(labels)}
     codes, axes = strata(results), cell_axes(results)
     if codes.max(initial=0) >= _MOST_CELLS:
         return {"all": np.arange(results.sizes["run"])}

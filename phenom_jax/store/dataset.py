@@ -21,8 +21,10 @@ import zarr
 from phenom_jax.hparams import Field, InvalidValue
 from phenom_jax.store.chunks import WITH_EMPTY, chunk_files, write_rows
 from phenom_jax.store.damage import read_labels, read_store, refused
-from phenom_jax.store.layout import JSON, STATUSES, Variable, beside, create, finish_swap, layout, same_layout, swap
+from phenom_jax.store.schema import JSON, beside, create, finish_swap, same_schema, schema, swap
 from phenom_jax.sweep.axes import Run
+from phenom_jax.sweep.recorded import Variable
+from phenom_jax.sweep.status import STATUSES
 
 T = TypeVar("T")
 
@@ -80,8 +82,8 @@ class Results:
         path = Path(path)
         finish_swap(path)
         stored, lost = _mended(path, note) if path.exists() else (None, [])
-        wanted = layout(runs, fields, np.asarray(steps), variables, attributes, stored)
-        if stored is None or not same_layout(stored, wanted):
+        wanted = schema(runs, fields, np.asarray(steps), variables, attributes, stored)
+        if stored is None or not same_schema(stored, wanted):
             create(beside(path, "new"), wanted, stored)
             swap(path)
         results = cls(path, steps, code)

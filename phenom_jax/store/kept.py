@@ -1,4 +1,4 @@
-"""The states that runs keep for later analysis: one zarr group per bucket, a row per run.
+"""The states that runs keep for later analysis: one zarr group per program, a row per run.
 
 `keep(state)` is saved at log-spaced steps and at the end of every run. A group holds one array per leaf,
 `[run, kept, ...]`, named by the leaf's path, beside `step[run, kept]` (-1 where nothing was kept). Its attributes say
@@ -31,7 +31,7 @@ _AGAIN = "the command that made this directory trains them again"
 
 
 class Kept(NamedTuple):
-    """What one bucket kept: N runs, K kept steps."""
+    """What one program kept: N runs, K kept steps."""
 
     run_ids: list[str]
     steps: np.ndarray  # int32[N, K], -1 where nothing was kept
@@ -39,7 +39,7 @@ class Kept(NamedTuple):
 
 
 class KeptStates:
-    """The kept states of one bucket, written by one process in whole rows; writing a row again changes nothing."""
+    """The kept states of one program, written by one process in whole rows; writing a row again changes nothing."""
 
     def __init__(self, path: Path, run_ids: Sequence[str]):
         """Makes or opens the group at `path`, with rows for these runs and those it has.
@@ -107,7 +107,7 @@ class KeptStates:
 
 
 def read_kept(path: Path) -> Kept:
-    """Returns what one bucket kept, also while it is written: states are there where a step is.
+    """Returns what one program kept, also while it is written: states are there where a step is.
 
     Raises:
       FileNotFoundError: nothing was kept there.
@@ -148,7 +148,7 @@ def leaf_name(path: tuple[Any, ...]) -> str:
 
 
 def lost_runs(path: Path) -> list[str]:
-    """Returns the runs of a bucket whose kept states have lost a file; none where nothing was kept.
+    """Returns the runs of a program whose kept states have lost a file; none where nothing was kept.
 
     Raises:
       InvalidValue: a description is damaged.

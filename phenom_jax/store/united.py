@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +12,13 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.hparams import InvalidValue
+from phenom_jax.store.config import read_config
 from phenom_jax.store.dataset import open_results, read_codes, read_statuses
-from phenom_jax.sweep.axes import Run, Sweep
+from phenom_jax.sweep.axes import Run
+from phenom_jax.sweep.parts import PARTS
 
 T = TypeVar("T")
 
-PARTS = "parts"
 STORE = "results.zarr"
 
 
@@ -40,7 +40,7 @@ def open_sweep(directory: str | Path) -> xr.Dataset:
     found = [each.assign_coords(code=each.get("code", ("run", [""] * each.sizes["run"]))) for each in found]
     united = xr.concat(found, "run", join="outer", data_vars="all", coords="different", compat="equals")
     united.attrs = found[0].attrs
-    runs = _sweep(directory).runs()
+    runs = read_config(directory).sweep.runs()
     missing = [run for run in runs if run.id not in set(united["run_id"].values.tolist())]
     if missing:
         united = xr.concat(
@@ -92,12 +92,6 @@ def _of_parts(directory: Path, read: Callable[[Path], T]) -> list[T]:
         with contextlib.suppress(FileNotFoundError):
             found.append(read(part / STORE))
     return found
-
-
-def _sweep(directory: Path) -> Sweep:
-    found = json.loads((directory / "config.json").read_text())["sweep"]
-    axes = {name: tuple(values) for name, values in found["axes"].items()}
-    return Sweep(axes, tuple(map(tuple, found["zips"])))
 
 
 def _waiting(like: xr.Dataset, runs: list[Run]) -> xr.Dataset:

@@ -39,7 +39,7 @@ Sizes = tuple[int, ...]  # one count per size field
 
 
 @dataclasses.dataclass(frozen=True)
-class Bucket:
+class Program:
     """The runs that share one compiled program: equal statics, equal padded sizes.
 
     Attributes:
@@ -61,13 +61,13 @@ class Bucket:
     run_steps: int
 
     def hp(self, run: Run) -> Any:
-        """Returns the run's hyperparameters with sizes padded to the bucket's bounds."""
+        """Returns the run's hyperparameters with sizes padded to the program's bounds."""
         hp = build(self.hparams, run.values)
         return dataclasses.replace(hp, **{name: Size(getattr(hp, name).active, to) for name, to in self.padded.items()})
 
     @functools.cached_property
     def template(self) -> Any:
-        """Hyperparameters whose statics and padded sizes are the bucket's; its swept values are those of one run."""
+        """Hyperparameters whose statics and padded sizes are the program's; its swept values are those of one run."""
         return self.hp(self.runs[0])
 
     @functools.cached_property
@@ -85,27 +85,27 @@ class Bucket:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The buckets of a sweep, in the order they are trained."""
+    """The programs of a sweep, in the order they are trained."""
 
-    buckets: tuple[Bucket, ...]
+    programs: tuple[Program, ...]
     seconds: float  # compilation and work at the machine's nominal rate
 
     @property
     def runs(self) -> int:
-        return sum(len(bucket.runs) for bucket in self.buckets)
+        return sum(len(program.runs) for program in self.programs)
 
     @property
     def flops(self) -> float:
-        return sum(bucket.flops for bucket in self.buckets)
+        return sum(program.flops for program in self.programs)
 
     @property
     def run_steps(self) -> int:
-        return sum(bucket.run_steps for bucket in self.buckets)
+        return sum(program.run_steps for program in self.programs)
 
     @property
     def waste(self) -> float:
         """The share of the work that is padding, between 0 and 1."""
-        return 1 - sum(bucket.useful_flops for bucket in self.buckets) / self.flops if self.flops else 0.0
+        return 1 - sum(program.useful_flops for program in self.programs) / self.flops if self.flops else 0.0
 
 
 def make_plan(experiment: Experiment, runs: Sequence[Run], platform: str, devices: int) -> Plan:
@@ -119,13 +119,13 @@ def make_plan(experiment: Experiment, runs: Sequence[Run], platform: str, device
     """
     machine = MACHINES[platform]
     rate = machine.flops_per_second * devices
-    buckets = []
+    programs = []
     for alike in _by_statics(experiment, runs).values():
         costs = _Costs(experiment, build(experiment.hparams, alike[0].values))
         own = {run.id: costs.sizes(run) for run in alike}
         for chosen, padded in _partition(alike, own, costs, rate, machine.compile_seconds):
-            buckets.append(
-                Bucket(
+            programs.append(
+                Program(
                     hparams=experiment.hparams,
                     runs=tuple(chosen),
                     padded=dict(zip(costs.names, padded)),
@@ -135,8 +135,8 @@ def make_plan(experiment: Experiment, runs: Sequence[Run], platform: str, device
                     run_steps=sum(experiment.steps(run.values) for run in chosen),
                 )
             )
-    plan = Plan(tuple(buckets), 0.0)
-    return dataclasses.replace(plan, seconds=plan.flops / rate + len(buckets) * machine.compile_seconds)
+    plan = Plan(tuple(programs), 0.0)
+    return dataclasses.replace(plan, seconds=plan.flops / rate + len(programs) * machine.compile_seconds)
 
 
 class _Costs:
@@ -238,23 +238,23 @@ def _rounded_up(sizes: Sizes, present: Collection[Sizes]) -> Sizes:
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """Returns the plan as JSON; of the static fields every bucket has those in which the buckets differ."""
-    first = plan.buckets[0].statics
-    alike = {name for name in first if all(bucket.statics[name] == first[name] for bucket in plan.buckets)}
+    """Returns the plan as JSON; of the static fields every program has those in which the programs differ."""
+    first = plan.programs[0].statics
+    alike = {name for name in first if all(program.statics[name] == first[name] for program in plan.programs)}
     return {
         "runs": plan.runs,
         "run_steps": plan.run_steps,
         "flops": plan.flops,
         "padding_waste": plan.waste,
-        "buckets": [
+        "programs": [
             {
-                "id": bucket.id,
-                "runs": len(bucket.runs),
-                "run_steps": bucket.run_steps,
-                "padded": dict(bucket.padded),
-                "flops": bucket.flops,
+                "id": program.id,
+                "runs": len(program.runs),
+                "run_steps": program.run_steps,
+                "padded": dict(program.padded),
+                "flops": program.flops,
             }
-            | {name: value for name, value in bucket.statics.items() if name not in alike}
-            for bucket in plan.buckets
+            | {name: value for name, value in program.statics.items() if name not in alike}
+            for program in plan.programs
         ],
     }

@@ -10,7 +10,7 @@ import pytest
 from experiments.deep_linear import experiment
 from experiments.deep_linear.presets import PRESETS
 from experiments.deep_linear.science import DeepLinearStages, count, init, losses, measure, step, teacher
-from phenom_jax.engine.flags import parse
+from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
 from phenom_jax.sweep.axes import parse_sweep

@@ -24,7 +24,7 @@ from experiments.early_stopping.science import (
     step_sizes_of,
     summarise,
 )
-from phenom_jax.engine.flags import parse
+from phenom_jax.cli.flags import parse
 from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.report.draw import draw

@@ -12,7 +12,7 @@ import xarray as xr
 from experiments.induction_heads import experiment
 from experiments.induction_heads.presets import PRESETS
 from experiments.induction_heads.science import InductionHeads, baselines, draw, init, layout, measure, step, summarise
-from phenom_jax.engine.flags import parse
+from phenom_jax.cli.flags import parse
 from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size

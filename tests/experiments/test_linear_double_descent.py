@@ -13,16 +13,16 @@ import pytest
 from experiments.linear_double_descent import experiment
 from experiments.linear_double_descent.presets import PRESETS
 from experiments.linear_double_descent.science import LinearDoubleDescent, init, make_data, measure
-from phenom_jax.engine.config import Settings
-from phenom_jax.engine.flags import parse
-from phenom_jax.engine.layout import choose
-from phenom_jax.engine.program import batches_lapack
-from phenom_jax.engine.work import make_work
+from phenom_jax.cli.flags import parse
+from phenom_jax.device.layout import choose
+from phenom_jax.device.program import batches_lapack
+from phenom_jax.device.work import make_work
 from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.report.tables import final_values
 from phenom_jax.sizes import Size
 from phenom_jax.sweep.axes import parse_sweep
+from phenom_jax.sweep.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from toy import results_of, some_devices, train_in
@@ -158,12 +158,12 @@ def test_lanes_whose_lapack_calls_would_be_batched_do_not_share_a_group():
     runs = parse_sweep(LinearDoubleDescent, axes).runs()
     settings = Settings(schedule=experiment.schedule)
     work = make_work(experiment, runs, settings, some_devices(2))
-    assert choose(work, work.plan.buckets[0]).layout.lanes == 1
+    assert choose(work, work.plan.programs[0]).layout.lanes == 1
     work = make_work(experiment, runs, dataclasses.replace(settings, group=2), some_devices(2))
     with pytest.raises(InvalidValue, match="group: 2 lanes, allowed on CPU is 1, for a run calls LAPACK"):
-        choose(work, work.plan.buckets[0])
+        choose(work, work.plan.programs[0])
     plain = parse_sweep(LinearDoubleDescent, {"samples": "5", "dimension": "3"}).runs()
-    shares = make_work(experiment, plain, settings, some_devices(2)).plan.buckets[0]
+    shares = make_work(experiment, plain, settings, some_devices(2)).plan.programs[0]
     assert not batches_lapack(experiment, shares.template)
 
 

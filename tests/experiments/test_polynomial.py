@@ -22,7 +22,7 @@ from experiments.polynomial.science import (
     init,
     measure,
 )
-from phenom_jax.engine.flags import parse
+from phenom_jax.cli.flags import parse
 from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size

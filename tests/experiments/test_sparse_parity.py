@@ -11,7 +11,7 @@ import xarray as xr
 
 from experiments.sparse_parity import PRESETS, experiment
 from experiments.sparse_parity.science import Measures, SparseParity, done, init, margins, measure, step, summarise
-from phenom_jax.engine.flags import parse
+from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
 from phenom_jax.sweep.axes import parse_sweep

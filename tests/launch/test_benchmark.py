@@ -16,9 +16,10 @@ from launch.benchmark import costs, networks, perceptron, small, sweeps
 from launch.benchmark.comparison import Comparison, Effort, race
 from launch.benchmark.small import experiment as parity
 from launch.benchmark.trainer import Trainer, run_steps_per_second, sweep_work
-from phenom_jax.engine.devices import all_devices
-from phenom_jax.engine.program import AXIS, LIVE, Layout
+from phenom_jax.device.devices import all_devices
+from phenom_jax.device.program import AXIS, Layout
 from phenom_jax.hparams import build
+from phenom_jax.sweep.status import Status
 from phenom_jax.tasks.epochs import batch
 from phenom_jax.tasks.parity import draw, unpacked
 
@@ -46,7 +47,7 @@ def losses_of_ours(experiment, hp, steps, loss):
 @pytest.mark.parametrize("model", ["one-hot products", "look-up"])
 def test_torch_trains_the_perceptron_as_we_do(devices, model):
     peer = pytest.importorskip("launch.benchmark.torch_perceptron", exc_type=ImportError)
-    run = sweep_work(grokking, COURSE, devices).plan.buckets[0].runs[1]
+    run = sweep_work(grokking, COURSE, devices).plan.programs[0].runs[1]
     step = peer.make_step(perceptron.start_of(run), model)
     ours = losses_of_ours(grokking, build(grokking.hparams, run.values), 8, "batch_loss")
     np.testing.assert_allclose([step().item() for _ in range(3)], ours[:3], rtol=1e-5)
@@ -55,7 +56,7 @@ def test_torch_trains_the_perceptron_as_we_do(devices, model):
 
 def test_torch_trains_parity_as_we_do(devices):
     peer = pytest.importorskip("launch.benchmark.torch_parity", exc_type=ImportError)
-    run = sweep_work(parity, {"seed": [3]}, devices).plan.buckets[0].runs[0]
+    run = sweep_work(parity, {"seed": [3]}, devices).plan.programs[0].runs[0]
     hp = build(parity.hparams, run.values)
     ours = losses_of_ours(parity, hp, 3, "batch_loss")
     loop = peer.Loop(small.layers_of(run), *small.peer_setting(run))
@@ -78,17 +79,17 @@ def test_torch_draws_the_same_task():
 
 def test_trainer_advances_the_runs_it_holds_and_no_others(devices):
     work = sweep_work(toy, {"seed": range(3), "steps": [10]}, devices)
-    trainer = Trainer(work, work.plan.buckets[0], Layout(devices.count, 2, 1))
+    trainer = Trainer(work, work.plan.programs[0], Layout(devices.count, 2, 1))
     trainer.run_steps_per_second(0.0)
     status, step = np.asarray(trainer.lanes.status), np.asarray(trainer.lanes.step)
-    assert (status == LIVE).sum() == 3
-    assert set(step[status == LIVE]) == {15}  # twice to compile and time a tick, once measured; past `steps`
-    assert not step[status != LIVE].any()
-    per_device = (status == LIVE).reshape(devices.count, -1).sum(1)
+    assert (status == Status.RUNNING).sum() == 3
+    assert set(step[status == Status.RUNNING]) == {15}  # twice to compile and time a tick, once measured; past `steps`
+    assert not step[status != Status.RUNNING].any()
+    per_device = (status == Status.RUNNING).reshape(devices.count, -1).sum(1)
     assert per_device.max() == 1
 
 
-def test_rates_of_buckets_add_up_as_times_do():
+def test_rates_of_programs_add_up_as_times_do():
     class Fixed:
         def __init__(self, runs, rate):
             self.runs, self.rate = runs, rate
@@ -112,7 +113,7 @@ def test_a_race_takes_turns_and_keeps_the_best():
 
 
 def test_work_counts_the_products_of_a_step(devices):
-    run = sweep_work(grokking, perceptron.COURSE | {"seed": [0]}, devices).plan.buckets[0].runs[0]
+    run = sweep_work(grokking, perceptron.COURSE | {"seed": [0]}, devices).plan.programs[0].runs[0]
     one_hot = perceptron.products_of(run).one_hot
     forward = 2 * 4704 * (194 * 128 + 128 * 128 + 128 * 97)
     assert one_hot == 3 * forward - 2 * 4704 * 194 * 128  # no gradient of the inputs
@@ -197,10 +198,10 @@ def test_bad_input_is_one_line_and_code_2(argument, capsys):
 def test_torch_trains_the_networks_as_we_do(devices):
     peer = pytest.importorskip("launch.benchmark.torch_networks", exc_type=ImportError)
     axes = {"width": [6], "samples": [40], "batch_size": [10], "label_noise": [0.2], "learning_rate": [0.1]}
-    bucket = sweep_work(networks.experiment, axes, devices).plan.buckets[0]
-    hp = jax.tree.map(jnp.asarray, bucket.hp(bucket.runs[0]))
+    program = sweep_work(networks.experiment, axes, devices).plan.programs[0]
+    hp = jax.tree.map(jnp.asarray, program.hp(program.runs[0]))
     step, state = jax.jit(networks.experiment.step), jax.jit(networks.experiment.init)(hp)
-    theirs = peer.make_step(networks.start_of(bucket, bucket.runs[0]))
+    theirs = peer.make_step(networks.start_of(program, program.runs[0]))
     for count in range(3):
         key = jax.random.fold_in(jax.random.key(hp.seed), BATCH_STREAM)
         rows = np.asarray(batch(key, jnp.int32(count), hp.samples, hp.batch_size).examples_B)

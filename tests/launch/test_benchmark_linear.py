@@ -7,8 +7,8 @@ import numpy as np
 from launch.benchmark import numpy_ridge
 from launch.benchmark.comparison import Effort
 from launch.benchmark.linear import VARIANTS, linear_grid
-from phenom_jax.engine.devices import all_devices
-from phenom_jax.engine.program import AXIS
+from phenom_jax.device.devices import all_devices
+from phenom_jax.device.program import AXIS
 
 
 def test_numpy_s_variants_solve_the_same(monkeypatch):

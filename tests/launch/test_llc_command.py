@@ -16,11 +16,11 @@ from launch.kept_weights import padded, read_trained, unpadded
 from launch.llc import EXACT, SOURCES, TRAINING, sample
 from launch.report import find_experiment
 from phenom_jax.claims.lift import decide_all
-from phenom_jax.engine import launch as launch_module
-from phenom_jax.engine.config import Settings
+from phenom_jax.cli import main as launch_module
 from phenom_jax.experiment import Preset, Schedule
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.store.dataset import open_results
+from phenom_jax.sweep.settings import Settings
 
 pytestmark = pytest.mark.slow
 

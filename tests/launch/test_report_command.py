@@ -1,18 +1,29 @@
+import dataclasses
 import json
 
 import pytest
 
 from launch.report import main
+from phenom_jax.store.config import Config
+from phenom_jax.store.provenance import Environment
+from phenom_jax.sweep.axes import Sweep
+from phenom_jax.sweep.settings import Settings
+
+
+def config_of(experiment):
+    here = Environment({}, None, False, "cpu", "cpu", 2)
+    made = Config(experiment, "the command", Sweep({"seed": (0,)}), Settings(), here, {}, "then", "then")
+    return json.dumps(dataclasses.asdict(made))
 
 
 @pytest.mark.parametrize(
     "config, message",
     [
-        (None, "is not a directory"),
-        ("", "holds no readable config.json"),
-        (json.dumps({"experiment": "no_such_thing"}), "there is no experiments/no_such_thing.py"),
-        (json.dumps({"experiment": "../grokking"}), "there is no experiments/../grokking.py"),
-        (json.dumps({"experiment": "grokking"}), "holds no results.zarr yet"),
+        (None, "is no run directory"),
+        ("", "is no run directory"),
+        (config_of("no_such_thing"), "there is no experiments/no_such_thing.py"),
+        (config_of("../grokking"), "there is no experiments/../grokking.py"),
+        (config_of("grokking"), "holds no results.zarr yet"),
     ],
 )
 def test_bad_directories_exit_2_with_one_line(tmp_path, capsys, config, message):

@@ -1,3 +1,4 @@
+import dataclasses
 import html.parser
 import json
 
@@ -12,6 +13,10 @@ from phenom_jax.hparams import InvalidValue
 from phenom_jax.laws.transition import first_crossing
 from phenom_jax.report.marks import Curves, Figure, PhaseMap, Scale
 from phenom_jax.report.report import write_report
+from phenom_jax.store.config import Config
+from phenom_jax.store.provenance import Environment
+from phenom_jax.sweep.axes import Sweep
+from phenom_jax.sweep.settings import Settings
 
 
 def summarise(ds):
@@ -58,13 +63,18 @@ EXPERIMENT = Experiment(
         Claim("It raises.", PAPER, broken, above(0)),
     ),
 )
-CONFIG = {
-    "experiment": "grokking",
-    "command": "python -m launch.grokking --seed=0:4 > '<x>'",
-    "plan": {"runs": 24, "buckets": [{"id": "a", "runs": 12, "padded": {"width": 32}}, {"id": "b", "runs": 12}]},
-    "settings": {"matmul_precision": "highest"},
-    "environment": {"versions": {"jax": "0.10.2"}, "commit": "abc123", "modified": False, "device": "TPU v9"},
-}
+CONFIG = dataclasses.asdict(
+    Config(
+        experiment="grokking",
+        command="python -m launch.grokking --seed=0:4 > '<x>'",
+        sweep=Sweep({"seed": (0, 1, 2, 3)}),
+        settings=Settings(),
+        environment=Environment({"jax": "0.10.2"}, "abc123", False, "tpu", "TPU v9", 1),
+        plan={"runs": 24, "programs": [{"id": "a", "runs": 12, "padded": {"width": 32}}, {"id": "b", "runs": 12}]},
+        created="2026-11-01",
+        started="2026-11-02",
+    )
+)
 
 
 class Page(html.parser.HTMLParser):
@@ -182,11 +192,11 @@ def test_report_of_one_run_and_of_many_cells(tmp_path):
 @pytest.mark.parametrize(
     "config, message",
     [
-        (None, "holds no readable config.json"),
-        ("{", "holds no readable config.json"),
-        ("[1]", "names no experiment"),
-        ('{"experiment": "parity"}', "is of 'parity', not of 'grokking'"),
-        ('{"experiment": "grokking"}', "holds no results.zarr yet"),
+        (None, "is no run directory, allowed is the --out of a sweep"),
+        ("{", "is not one that this version wrote"),
+        ("[1]", "is not one that this version wrote"),
+        (json.dumps(CONFIG | {"experiment": "parity"}), "is of 'parity', not of 'grokking'"),
+        (json.dumps(CONFIG), "holds no results.zarr yet"),
     ],
 )
 def test_foreign_directories_are_refused_and_left_alone(tmp_path, config, message):
@@ -199,5 +209,5 @@ def test_foreign_directories_are_refused_and_left_alone(tmp_path, config, messag
 
 
 def test_a_missing_directory_is_refused(tmp_path):
-    with pytest.raises(InvalidValue, match="is not a directory"):
+    with pytest.raises(InvalidValue, match="is no run directory"):
         write_report(tmp_path / "nowhere", EXPERIMENT)

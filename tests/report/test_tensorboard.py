@@ -55,11 +55,11 @@ def test_quantiles_counts_hparams_and_one_run(results, tmp_path):
     assert list(last["last/train_loss"].values()) == pytest.approx([measured[np.isfinite(measured)][-1]], rel=1e-6)
 
 
-def test_buckets_where_the_results_say_them(results, tmp_path):
+def test_programs_where_the_results_say_them(results, tmp_path):
     labels = np.where(results.width.values == 32, "narrow", "wide")
-    write_tensorboard(tmp_path / "board", results.assign_coords(bucket=("run", labels)))
+    write_tensorboard(tmp_path / "board", results.assign_coords(program=("run", labels)))
     groups = {path.name for path in (tmp_path / "board").iterdir()}
-    assert groups == {"bucket narrow", "bucket wide", "hparams"}
+    assert groups == {"program narrow", "program wide", "hparams"}
 
 
 def test_many_cells_are_summed_up_together(tmp_path):

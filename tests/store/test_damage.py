@@ -11,9 +11,9 @@ import pytest
 import toy
 from toy import assert_same_results, results_of, train_in
 
-from phenom_jax.engine.config import read_config
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.report import write_report
+from phenom_jax.store.config import read_config
 from phenom_jax.store.dataset import open_results
 from phenom_jax.store.kept import read_kept
 
@@ -68,7 +68,7 @@ def test_damaged_curves_are_said_and_trained_again(whole, copy, capsys, damage, 
 
 
 def test_only_the_runs_of_the_damaged_chunk_are_trained_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("phenom_jax.store.layout._CHUNK_BYTES", 50)  # a few rows per chunk
+    monkeypatch.setattr("phenom_jax.store.schema._CHUNK_BYTES", 50)  # a few rows per chunk
     train_in(tmp_path / "whole", **SWEEP)
     train_in(tmp_path / "hurt", **SWEEP)
     flip(tmp_path / "hurt" / "results.zarr" / "error" / "c" / "0" / "0")
@@ -90,16 +90,16 @@ def test_damaged_labels_are_refused_by_name(copy, damage, file):
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_kept_states_are_found_when_read_and_trained_again_once_gone(whole, copy, capsys, damage):
-    (bucket,) = (copy / "kept.zarr").iterdir()
-    (file,) = (path for path in (bucket / "hidden" / "c").rglob("*") if path.is_file())
+    (program,) = (copy / "kept.zarr").iterdir()
+    (file,) = (path for path in (program / "hidden" / "c").rglob("*") if path.is_file())
     DAMAGES[damage](file)
     with pytest.raises(
         InvalidValue, match=r"hidden/c/0.* is damaged or gone, it holds kept states of runs .* and 1 more"
     ):
-        read_kept(bucket)
+        read_kept(program)
     file.unlink(missing_ok=True)
     assert train_in(copy, **SWEEP).trained_steps == 4 * 20
-    assert f"files of {bucket} are damaged or gone: 4 runs are trained again" in capsys.readouterr().out
+    assert f"files of {program} are damaged or gone: 4 runs are trained again" in capsys.readouterr().out
     assert_same_kept(whole, copy)
 
 
@@ -115,21 +115,21 @@ def test_damaged_steps_of_kept_states_are_found_and_trained_again(whole, copy, c
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("file", ["zarr.json", "hidden/zarr.json"])
 def test_damaged_descriptions_of_kept_states_are_refused_by_name(copy, damage, file):
-    (bucket,) = (copy / "kept.zarr").iterdir()
-    DAMAGES[damage](bucket / file)
-    for use in (lambda: train_in(copy, **SWEEP), lambda: read_kept(bucket)):
-        with pytest.raises(InvalidValue, match=f"{bucket.name}/{file} is damaged or gone") as refusal:
+    (program,) = (copy / "kept.zarr").iterdir()
+    DAMAGES[damage](program / file)
+    for use in (lambda: train_in(copy, **SWEEP), lambda: read_kept(program)):
+        with pytest.raises(InvalidValue, match=f"{program.name}/{file} is damaged or gone") as refusal:
             use()
         assert "\n" not in str(refusal.value)
 
 
 def test_which_run_has_which_kept_states_is_checked(copy):
-    (bucket,) = (copy / "kept.zarr").iterdir()
-    described = json.loads((bucket / "zarr.json").read_text())
+    (program,) = (copy / "kept.zarr").iterdir()
+    described = json.loads((program / "zarr.json").read_text())
     described["attributes"]["run_ids"].reverse()
-    (bucket / "zarr.json").write_text(json.dumps(described))
+    (program / "zarr.json").write_text(json.dumps(described))
     with pytest.raises(InvalidValue, match="zarr.json is damaged or gone"):
-        read_kept(bucket)
+        read_kept(program)
 
 
 def test_a_directory_without_kept_states_trains_nothing_again(copy):

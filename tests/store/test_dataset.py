@@ -13,11 +13,12 @@ import xarray as xr
 
 from phenom_jax.hparams import fields, hparams, size, static, swept
 from phenom_jax.sizes import Size
-from phenom_jax.store import layout
+from phenom_jax.store import schema
 from phenom_jax.store.axes import hyperparameters, on_axes, swept_axes
 from phenom_jax.store.dataset import Results, open_results
-from phenom_jax.store.layout import STATUSES, Variable
 from phenom_jax.sweep.axes import Run
+from phenom_jax.sweep.recorded import Variable
+from phenom_jax.sweep.status import STATUSES
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -193,7 +194,7 @@ def test_a_kill_while_extending_leaves_the_old_store_or_the_new(tmp_path, monkey
             raise KeyboardInterrupt
 
     monkeypatch.setattr(type(tmp_path), "rename", killed_rename)
-    monkeypatch.setattr(layout.shutil, "rmtree", killed_rmtree)
+    monkeypatch.setattr(schema.shutil, "rmtree", killed_rmtree)
     with pytest.raises(KeyboardInterrupt):
         open_toy(tmp_path / "r", more)
     monkeypatch.undo()

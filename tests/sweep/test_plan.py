@@ -59,22 +59,22 @@ def test_no_partition_of_widths_is_faster(widths, steps):
     widths=st.lists(st.integers(1, 300), min_size=1, max_size=30, unique=True),
     layers=st.lists(st.integers(1, 3), min_size=1, max_size=2, unique=True),
 )
-def test_every_run_is_in_one_bucket_and_fits_its_bounds(widths, layers):
+def test_every_run_is_in_one_program_and_fits_its_bounds(widths, layers):
     flags = {"width": ",".join(map(str, widths)), "layers": ",".join(map(str, layers)), "steps": "500000"}
     runs = parse_sweep(Toy, flags).runs()
     plan = make_plan(toy, runs, "cpu", 2)
-    assert sorted(run.id for bucket in plan.buckets for run in bucket.runs) == sorted(run.id for run in runs)
-    for bucket in plan.buckets:
-        assert {run.values["layers"] for run in bucket.runs} == {bucket.statics["layers"]}
-        assert max(run.values["width"] for run in bucket.runs) <= bucket.padded["width"]
-        assert bucket.hp(bucket.runs[0]).width.padded == bucket.padded["width"]
-        assert bucket.useful_flops <= bucket.flops
+    assert sorted(run.id for program in plan.programs for run in program.runs) == sorted(run.id for run in runs)
+    for program in plan.programs:
+        assert {run.values["layers"] for run in program.runs} == {program.statics["layers"]}
+        assert max(run.values["width"] for run in program.runs) <= program.padded["width"]
+        assert program.hp(program.runs[0]).width.padded == program.padded["width"]
+        assert program.useful_flops <= program.flops
     assert 0 <= plan.waste < 1
 
 
 def test_short_runs_share_a_program_and_long_ones_do_not():
-    assert len(plan_of(width="8,512", steps="100").buckets) == 1
-    assert len(plan_of(width="8,512", steps="10000000").buckets) == 2
+    assert len(plan_of(width="8,512", steps="100").programs) == 1
+    assert len(plan_of(width="8,512", steps="10000000").programs) == 2
 
 
 def test_waste_is_the_share_of_padded_work():
@@ -83,12 +83,12 @@ def test_waste_is_the_share_of_padded_work():
     assert plan.waste == pytest.approx(1 - sum(alone) / (2 * alone[1]))
 
 
-def test_a_bucket_has_the_same_id_in_any_sweep_with_the_same_program():
+def test_a_program_has_the_same_id_in_any_sweep_with_the_same_program():
     few, many = plan_of(seed="0:2", width="64"), plan_of(seed="0:9", width="64", learning_rate="0.1,0.2")
-    assert few.buckets[0].id == many.buckets[0].id != plan_of(width="65").buckets[0].id
+    assert few.programs[0].id == many.programs[0].id != plan_of(width="65").programs[0].id
 
 
-def test_intervals_with_equal_bounds_are_one_bucket():
+def test_intervals_with_equal_bounds_are_one_program():
     """Widths x batch sizes: (10, 8) with (100, 2), and later (100, 8) alone, both come to (100, 8)."""
     step = {(10, 8): 8, (100, 2): 9, (10, 32): 9.5, (100, 8): 10, (100, 32): 1000}
     runs = [Run({"seed": number, "steps": 1}) for number in range(4)]
@@ -108,9 +108,9 @@ def test_intervals_with_equal_bounds_are_one_bucket():
 
 def test_the_description_adds_up():
     described = describe(plan_of(seed="0:3", width="8,512", steps="10000000"))
-    assert described["runs"] == sum(bucket["runs"] for bucket in described["buckets"]) == 6
+    assert described["runs"] == sum(program["runs"] for program in described["programs"]) == 6
     assert described["run_steps"] == 6 * 10_000_000
-    assert described["flops"] == pytest.approx(sum(bucket["flops"] for bucket in described["buckets"]))
+    assert described["flops"] == pytest.approx(sum(program["flops"] for program in described["programs"]))
 
 
 def test_partitions_enumerates_all():

@@ -5,16 +5,13 @@ python -m launch.report runs/grokking
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.report import write_report
-from phenom_jax.store.config import read_config
+from phenom_jax.store.config import experiment_of
 
 BAD_INPUT = 2
 
@@ -26,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if set(arguments) & {"-h", "--help"} else BAD_INPUT
     directory = Path(arguments[0])
     try:
-        report = write_report(directory, find_experiment(directory))
+        report = write_report(directory, experiment_of(directory))
     except InvalidValue as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -34,18 +31,6 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{finding.verdict:10}  {finding.claim.statement} {finding!s}")
     print(report.path)
     return 0
-
-
-def find_experiment(directory: Path) -> Experiment:
-    """Returns the experiment that the directory's config names.
-
-    Raises:
-      InvalidValue: the directory is not a run directory, or there is no such experiment.
-    """
-    name = read_config(directory, "directory").experiment
-    if not name.isidentifier() or importlib.util.find_spec(f"experiments.{name}") is None:
-        raise InvalidValue(f"directory: {directory} is of {name!r}, and there is no experiments/{name}.py")
-    return importlib.import_module(f"experiments.{name}").experiment
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ LENGTH = 12  # of a digest
 def code_of(experiment: Experiment) -> Code:
     """Returns the digest of each module that has a part in what the experiment's runs are."""
     science = [item for name in SCIENCE if (item := getattr(experiment, name)) is not None]
-    trace = _Trace({_home(item) for item in science})
+    trace = _Trace({home(item) for item in science})
     for item in science:
         trace.value(item)
     return {name: _digest("\n".join(sorted(texts))) for name, texts in sorted(trace.found.items())}
@@ -82,7 +82,7 @@ class _Trace:
         value = inspect.unwrap(value) if callable(value) else value
         if isinstance(value, functools.partial):
             self.value(value.func)
-            self._given(_home(value), {**dict(enumerate(value.args)), **value.keywords})
+            self._given(home(value), {**dict(enumerate(value.args)), **value.keywords})
         elif isinstance(value, types.MethodType):
             self.value(value.__func__)
             self.value(value.__self__)
@@ -101,7 +101,7 @@ class _Trace:
         """Notes the constants that a function was given beforehand, and follows the functions among them."""
         for name, value in values.items():
             if value is None or isinstance(value, str | int | float):
-                self.found[_called(module)].add(f"{name}={value!r}")
+                self.found[called(module)].add(f"{name}={value!r}")
             elif isinstance(value, Mapping | tuple | list):
                 items = value.items() if isinstance(value, Mapping) else enumerate(value)
                 self._given(module, {f"{name}.{key}": item for key, item in items})
@@ -216,14 +216,14 @@ class _Bare(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _home(value: object) -> str:
+def home(value: object) -> str:
     """Returns the module of a function, or of what a partial is of."""
     while isinstance(value, functools.partial):
         value = value.func
     return inspect.unwrap(value).__module__ if callable(value) else type(value).__module__
 
 
-def _called(name: str) -> str:
+def called(name: str) -> str:
     """Returns what a module is called, also where it is the program."""
     file = getattr(sys.modules.get(name), "__file__", None)
     spec = getattr(sys.modules.get(name), "__spec__", None)
@@ -251,7 +251,7 @@ def _read(name: str) -> _Module | None:
     if spec is None:
         file = getattr(sys.modules.get(name), "__file__", None)
         known = name in sys.modules
-        return _Module(_called(name), Path(file).read_text() if file else "", "") if known else None
+        return _Module(called(name), Path(file).read_text() if file else "", "") if known else None
     source = spec.loader.get_source(spec.name) if isinstance(spec.loader, InspectLoader) else ""
     inside = spec.submodule_search_locations is not None
     return _Module(spec.name, source or "", spec.name if inside else spec.parent or "")

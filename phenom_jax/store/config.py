@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import importlib
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import phenom_jax
 from phenom_jax.experiment import Experiment, Schedule
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.store.code import Code, code_of, digest
+from phenom_jax.store.code import Code, called, code_of, digest, home
 from phenom_jax.store.provenance import Environment, Start, environment, read_environment, read_start
 from phenom_jax.sweep.axes import Sweep
 from phenom_jax.sweep.settings import DECIDING, Settings
@@ -35,6 +38,7 @@ class Config:
       format: of the directory. Settings that an older one lacks take their defaults.
       starts: all of them, the latest last; of a sweep in parts, those that brought something new.
       codes: by digest, of the starts.
+      module: where the experiment can be imported from, nothing where that is not known.
     """
 
     experiment: str
@@ -49,6 +53,7 @@ class Config:
     format: int = FORMAT
     starts: tuple[Start, ...] = ()
     codes: Mapping[str, Code] = dataclasses.field(default_factory=dict)
+    module: str = ""
 
     @property
     def code(self) -> str:
@@ -106,6 +111,37 @@ def read_config(path: str | Path, flag: str = "out") -> Config:
         raise unknown from None
 
 
+def experiment_of(directory: str | Path, flag: str = "directory") -> Experiment:
+    """Returns the experiment of a run directory, imported.
+
+    Raises:
+      InvalidValue: it is no run directory, or its experiment cannot be imported here.
+    """
+    config = read_config(directory, flag)
+    module = config.module or f"experiments.{config.experiment}"
+    wanted = f"{flag}: {directory} is of {config.experiment!r}, which"
+    try:
+        found = _named(config.experiment, importlib.import_module(module))
+    except ImportError as error:
+        raise InvalidValue(f"{wanted} cannot be imported: {error}") from None
+    if found is None:
+        raise InvalidValue(f"{wanted} {module} does not hold")
+    return found
+
+
+def _module_of(experiment: Experiment) -> str:
+    """Returns the innermost module around the science that holds the experiment, nothing where none does."""
+    name = home(experiment.init)
+    while name and not (name in sys.modules and _named(experiment.name, sys.modules[name])):
+        name = name.rpartition(".")[0]
+    return called(name) if name else ""
+
+
+def _named(name: str, module: ModuleType) -> Experiment | None:
+    """Returns the experiment of this name that a module holds."""
+    return next((it for it in vars(module).values() if isinstance(it, Experiment) and it.name == name), None)
+
+
 def _read_plan(found: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a plan as JSON has it; format 2 called programs buckets at first."""
     return {"programs" if name == "buckets" else name: value for name, value in found.items()}
@@ -144,6 +180,7 @@ def make_config(
         started=now,
         starts=(start,),
         codes={digest(code): code},
+        module=_module_of(experiment),
     )
 
 

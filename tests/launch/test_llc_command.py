@@ -14,11 +14,11 @@ from experiments.llc.science import LLC, Sampling
 from experiments.llc.source import Source
 from launch.kept_weights import padded, read_trained, unpadded
 from launch.llc import EXACT, SOURCES, TRAINING, sample
-from launch.report import find_experiment
 from phenom_jax.claims.lift import decide_all
 from phenom_jax.cli import main as launch_module
 from phenom_jax.experiment import Preset, Schedule
 from phenom_jax.hparams import InvalidValue
+from phenom_jax.store.config import experiment_of
 from phenom_jax.store.dataset import open_results
 from phenom_jax.sweep.settings import Settings
 
@@ -80,7 +80,7 @@ def test_a_source_is_trained_then_sampled_and_a_report_needs_only_the_chains(com
 
     (tmp_path / "made" / "llc").rename(tmp_path / "chains")
     shutil.rmtree(tmp_path / "made")
-    found = find_experiment(tmp_path / "chains")
+    found = experiment_of(tmp_path / "chains")
     results = found.summarise(open_results(tmp_path / "chains" / "results.zarr"))
     assert results["source_step"].dims == ("run",) and np.isfinite(results["split_r_hat"]).all()
     assert {finding.verdict for finding in decide_all(found.claims, results, strict=True)} <= {

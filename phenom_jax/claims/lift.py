@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import scipy
 import xarray as xr
-from scipy import stats
 
 from phenom_jax.claims.claim import LEAST, Claim, NotTested
 from phenom_jax.claims.rules import Verdict
@@ -75,7 +75,7 @@ class Finding:
         if n < 2 or claim.scale == "exact" or np.ptp(values) == 0:
             return ""
         values = np.log(values) if claim.scale == "log" else values
-        reach = stats.t.ppf([(1 + intervals.LEVEL) / 2, 0.8], n - 1).sum() * values.std(ddof=1) / np.sqrt(n)
+        reach = scipy.stats.t.ppf([(1 + intervals.LEVEL) / 2, 0.8], n - 1).sum() * values.std(ddof=1) / np.sqrt(n)
         effect = f"a factor of {np.exp(reach):.3g}" if claim.scale == "log" else f"{reach:.2g}"
         return f"{n} {unit}s scattered like these decide {effect} from {edge:g} in four of five studies."
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 LEVEL = 0.95
 FEWEST = 20  # units from which estimated shapes (bootstrap laws, correlations between cells) are good enough to be used
@@ -48,7 +48,7 @@ def student(values_n: np.ndarray, level: float = LEVEL) -> Interval:
     if _constant(values_n):
         return order_statistics(values_n, level)
     mean, count = values_n.mean(), len(values_n)
-    half = stats.t.ppf((1 + level) / 2, count - 1) * values_n.std(ddof=1) / np.sqrt(count)
+    half = scipy.stats.t.ppf((1 + level) / 2, count - 1) * values_n.std(ddof=1) / np.sqrt(count)
     return Interval(float(mean), float(mean - half), float(mean + half))
 
 
@@ -87,7 +87,7 @@ def order_statistics(values_n: np.ndarray, level: float = LEVEL) -> Interval:
         return UNKNOWN
     middle = ordered_n[[(count - 1) // 2, count // 2]]
     estimate = middle[0] if middle[0] == middle[1] else middle.sum() / 2 if np.isfinite(middle).any() else np.nan
-    rank = int(stats.binom.ppf((1 - level) / 2, count, 0.5))
+    rank = int(scipy.stats.binom.ppf((1 - level) / 2, count, 0.5))
     if not rank:
         return Interval(float(estimate), -np.inf, np.inf)
     return Interval(float(estimate), float(ordered_n[rank - 1]), float(ordered_n[count - rank]))
@@ -192,7 +192,7 @@ def sign_test(values_n: np.ndarray, against: float = 0.0) -> float:
     if not len(values_n):
         return np.nan
     above, below = int((values_n > against).sum()), int((values_n < against).sum())
-    return float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
+    return float(scipy.stats.binomtest(above, above + below).pvalue) if above + below else 1.0
 
 
 def equivalence(values_n: np.ndarray, low: float, high: float) -> float:
@@ -213,7 +213,7 @@ def equivalence(values_n: np.ndarray, low: float, high: float) -> float:
     if _constant(values_n):
         return 0.5**count if low < mean < high else 1.0
     error = values_n.std(ddof=1) / np.sqrt(count)
-    return float(stats.t.sf(min(mean - low, high - mean) / error, count - 1))
+    return float(scipy.stats.t.sf(min(mean - low, high - mean) / error, count - 1))
 
 
 def holm(p_m: np.ndarray) -> np.ndarray:
@@ -241,7 +241,7 @@ def _constant(values_n: np.ndarray) -> bool:
 def _share(successes: int, total: int, level: float, method: str) -> Interval:
     if not total:
         return Interval(np.nan, 0.0, 1.0)
-    test = stats.binomtest(int(successes), int(total))
+    test = scipy.stats.binomtest(int(successes), int(total))
     bounds = test.proportion_ci(level, method)
     return Interval(float(test.statistic), float(bounds.low), float(bounds.high))
 
@@ -263,7 +263,7 @@ def _joint_level(values_nxm: np.ndarray, level: float, cells: int) -> float:
         variance += (rng.standard_normal((JOINT_DRAWS, cells)) @ root_mxm.T) ** 2 / freedom
     mean = rng.standard_normal((JOINT_DRAWS, cells)) @ root_mxm.T
     largest = np.quantile((np.abs(mean) / np.sqrt(variance)).max(1), level)
-    return float(1 - 2 * stats.t.sf(largest, freedom))
+    return float(1 - 2 * scipy.stats.t.sf(largest, freedom))
 
 
 def _correlation(values_nxm: np.ndarray, cells: int) -> np.ndarray:
@@ -281,14 +281,14 @@ def _correlation(values_nxm: np.ndarray, cells: int) -> np.ndarray:
 def _accelerated(values: np.ndarray, estimate: float, left_out_n: np.ndarray, level: float) -> tuple[float, float]:
     """Returns the BCa bounds; without bias or acceleration where these are not defined."""
     count = len(left_out_n)
-    shift = np.sqrt(count / (count - 1)) * stats.t.ppf([(1 - level) / 2, (1 + level) / 2], count - 1)
+    shift = np.sqrt(count / (count - 1)) * scipy.stats.t.ppf([(1 - level) / 2, (1 + level) / 2], count - 1)
     # many resamples may equal the estimate, up to the rounding of another order of summation
     equal = np.isclose(values, estimate, rtol=1e-9, atol=0)
     below = np.mean(~equal & (values < estimate)) + np.mean(equal) / 2
     influence_n = left_out_n.mean() - left_out_n if np.isfinite(left_out_n).all() else np.zeros(count)
     spread = np.sum(influence_n**2) ** 1.5
-    bias = stats.norm.ppf(below) if 0 < below < 1 else 0.0
+    bias = scipy.stats.norm.ppf(below) if 0 < below < 1 else 0.0
     acceleration = np.sum(influence_n**3) / (6 * spread) if spread > 0 else 0.0
     shifted = bias + shift
-    low, high = np.quantile(values, stats.norm.cdf(bias + shifted / (1 - acceleration * shifted)))
+    low, high = np.quantile(values, scipy.stats.norm.cdf(bias + shifted / (1 - acceleration * shifted)))
     return float(low), float(high)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 def trend(x_N: np.ndarray, y_N: np.ndarray, strata_N: np.ndarray | None = None) -> float:
@@ -23,6 +23,6 @@ def trend(x_N: np.ndarray, y_N: np.ndarray, strata_N: np.ndarray | None = None) 
     for stratum in np.unique(strata_N):
         rows = kept_N & (strata_N == stratum)
         if len(np.unique(x_N[rows])) > 1 and len(np.unique(y_N[rows])) > 1:
-            found.append(np.corrcoef(stats.rankdata(x_N[rows]), stats.rankdata(y_N[rows]))[0, 1])
+            found.append(np.corrcoef(scipy.stats.rankdata(x_N[rows]), scipy.stats.rankdata(y_N[rows]))[0, 1])
             weights.append(rows.sum())
     return float(np.average(found, weights=weights)) if found else np.nan

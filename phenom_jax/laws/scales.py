@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from phenom_jax.laws import intervals
 from phenom_jax.laws.intervals import Interval
@@ -53,7 +53,7 @@ def estimates(values_nxm: np.ndarray, scale: Scale) -> list[Interval]:
 def p_value(values_n: np.ndarray, edge: float, scale: Scale) -> float:
     """Returns the two-sided p of the hypothesis that what is estimated equals `edge`."""
     if scale == "share":
-        return float(stats.binomtest(int(values_n.sum()), len(values_n), edge).pvalue)
+        return float(scipy.stats.binomtest(int(values_n.sum()), len(values_n), edge).pvalue)
     if scale == "rank":
         return intervals.sign_test(values_n, edge)
     if scale == "log":

@@ -7,7 +7,7 @@ import math
 import warnings
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from phenom_jax.laws.intervals import LEVEL, UNKNOWN, Interval, student
 
@@ -29,7 +29,7 @@ def median_time(times_n: np.ndarray, reached_n: np.ndarray, level: float = LEVEL
     times_n, reached_n = _checked(times_n, reached_n)
     if not len(times_n):
         return UNKNOWN
-    curve = stats.ecdf(_censored(times_n, reached_n)).sf
+    curve = scipy.stats.ecdf(_censored(times_n, reached_n)).sf
     median = _first_half(curve.quantiles, curve.probabilities)
     if len(times_n) < FEWEST:
         return Interval(median, -np.inf, np.inf)
@@ -83,7 +83,7 @@ def log_rank(times_a: np.ndarray, reached_a: np.ndarray, times_b: np.ndarray, re
     if not reached_n.any():
         return 1.0
     if math.comb(len(times_n), len(times_a)) > EXACT_SPLITS:
-        return float(stats.logrank(_censored(times_a, reached_a), _censored(times_b, reached_b)).pvalue)
+        return float(scipy.stats.logrank(_censored(times_a, reached_a), _censored(times_b, reached_b)).pvalue)
     excess_n = _excess(times_n, reached_n)
     splits = np.array(list(itertools.combinations(range(len(times_n)), len(times_a))))
     return float((np.abs(excess_n[splits].sum(1)) >= abs(excess_n[: len(times_a)].sum()) - 1e-9).mean())
@@ -96,8 +96,8 @@ def _checked(times_n: np.ndarray, reached_n: np.ndarray) -> tuple[np.ndarray, np
     return times_n, reached_n
 
 
-def _censored(times_n: np.ndarray, reached_n: np.ndarray) -> stats.CensoredData:
-    return stats.CensoredData(uncensored=times_n[reached_n], right=times_n[~reached_n])
+def _censored(times_n: np.ndarray, reached_n: np.ndarray) -> scipy.stats.CensoredData:
+    return scipy.stats.CensoredData(uncensored=times_n[reached_n], right=times_n[~reached_n])
 
 
 def _excess(times_n: np.ndarray, reached_n: np.ndarray) -> np.ndarray:
@@ -114,6 +114,6 @@ def _first_half(times_k: np.ndarray, survival_k: np.ndarray) -> float:
 
 def _area(times_n: np.ndarray, reached_n: np.ndarray, horizon: float) -> float:
     """Returns the area under the Kaplan-Meier curve from 0 to the horizon."""
-    curve = stats.ecdf(_censored(times_n, reached_n)).sf
+    curve = scipy.stats.ecdf(_censored(times_n, reached_n)).sf
     edges = np.minimum(np.concatenate([[0.0], curve.quantiles, [np.inf]]), horizon)
     return float(np.diff(edges) @ np.concatenate([[1.0], curve.probabilities]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import scipy
 import xarray as xr
-from scipy import stats
 
 from phenom_jax.report import marks
 from phenom_jax.report.figures import (
@@ -158,7 +158,7 @@ def _mean_band(values_NxP: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     mean = np.nanmean(values_NxP, axis=0)
     squares = np.nansum((values_NxP - mean) ** 2, axis=0)
     error = np.sqrt(squares / np.maximum(counts - 1, 1) / counts)
-    half = stats.t.ppf(0.975, np.maximum(counts - 1, 1)) * error
+    half = scipy.stats.t.ppf(0.975, np.maximum(counts - 1, 1)) * error
     return mean - half, mean, mean + half
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -96,14 +97,22 @@ def _metrics(returned: Mapping[str, Any]) -> dict[str, Any]:
 
 def _returned(experiment: Experiment, template: Any) -> dict[str, Any]:
     """Returns the shapes of what each function of one run returns."""
+    shapes, structure = jax.tree.flatten(hp_shapes(template))
+    functions = (experiment.init, experiment.measure, experiment.expensive, experiment.step)
+    return _traced(functions, tuple(shapes), structure)
+
+
+@functools.lru_cache(maxsize=64)  # tracing takes longer than all else that is done before a training
+def _traced(functions: tuple, shapes: tuple, structure: Any) -> dict[str, Any]:
+    init, measure, expensive, step = functions
 
     def one_run(hp: Any) -> dict[str, Any]:
-        state = experiment.init(hp)
-        found = {"init": state, "measure": experiment.measure(state, hp)}
-        if experiment.expensive:
-            found["expensive"] = experiment.expensive(state, hp)
-        if experiment.step:
-            found["step"] = experiment.step(state, hp, jax.random.key(0))
+        state = init(hp)
+        found = {"init": state, "measure": measure(state, hp)}
+        if expensive:
+            found["expensive"] = expensive(state, hp)
+        if step:
+            found["step"] = step(state, hp, jax.random.key(0))
         return found
 
-    return jax.eval_shape(one_run, hp_shapes(template))
+    return jax.eval_shape(one_run, structure.unflatten(shapes))

@@ -8,6 +8,7 @@ max(FLOP / peak, bytes / bandwidth), and `ATTAINED` of it: an estimate until the
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,9 +21,8 @@ from phenom_jax.device.program import AXIS, CompiledProgram, Layout, lane_shapes
 from phenom_jax.device.work import Work
 from phenom_jax.hparams import InvalidValue, hp_shapes, stack_hps
 from phenom_jax.sweep.axes import nearest
-from phenom_jax.sweep.plan import Program
+from phenom_jax.sweep.plan import Program, calls
 from phenom_jax.sweep.recorded import recorded_quantities
-from phenom_jax.sweep.settings import MatmulPrecision
 
 ATTAINED = 0.25  # of the roofline, assumed for small batched models; 0.6 of the GEMM rate is what two CPU cores gave
 CHECKPOINTS = 2  # kept at a time
@@ -63,8 +63,8 @@ class Forecast(NamedTuple):
     Attributes:
       lanes: runs side by side on one device.
       lane_bytes, temporary_bytes: of one of them.
-      step_flops, step_bytes: of one step of one run.
-      device_hours: at the roofline; `ATTAINED` of it is the longer estimate.
+      step_flops, step_bytes: of one step of one run, or of its solve.
+      device_hours: of steps and looks, at the roofline; `ATTAINED` of it is the longer estimate.
       checkpoint_bytes: on disk while the program trains.
       result_bytes: curves and kept states of all its runs, before compression.
     """
@@ -120,9 +120,15 @@ def _forecast(work: Work, program: Program, accelerator: Accelerator, count: int
         raise InvalidValue(
             f"accelerator: one run of program {program.id} takes more than its {accelerator.gibibytes} GiB"
         )
-    step_flops, step_bytes = _step_cost(work, program)
-    peak = accelerator.flops_per_second[0 if _full_precision(work.settings.matmul_precision) else 1]
-    step_seconds = max(step_flops / peak, step_bytes / accelerator.bytes_per_second)
+    costs = _costs(work, program)
+    peak = accelerator.flops_per_second[0 if work.settings.matmul_precision == "highest" else 1]
+    seconds = {name: max(flops / peak, moved / accelerator.bytes_per_second) for name, (flops, moved) in costs.items()}
+    step_flops, step_bytes = next(iter(costs.values()))
+    lengths = Counter(work.experiment.steps(run.values) for run in program.runs)
+    called = {
+        name: sum(runs * call.times(steps) for steps, runs in lengths.items())
+        for name, call in calls(work.experiment).items()
+    }
     return Forecast(
         program=program,
         lanes=lanes,
@@ -130,25 +136,22 @@ def _forecast(work: Work, program: Program, accelerator: Accelerator, count: int
         temporary_bytes=each,
         step_flops=step_flops,
         step_bytes=step_bytes,
-        device_hours=program.run_steps * step_seconds / 3600,
+        device_hours=sum(called[name] * seconds[name] for name in costs) / 3600,
         checkpoint_bytes=CHECKPOINTS * count * lanes * lane_bytes,
         result_bytes=len(program.runs) * (_curve_bytes(work, program) + _bytes_of(shapes.records.kept)),
     )
 
 
-def _full_precision(precision: MatmulPrecision) -> bool:
-    return precision == "highest"
-
-
-def _step_cost(work: Work, program: Program) -> tuple[float, float]:
-    """Returns FLOPs and bytes moved of one compiled step of one run."""
-    experiment, hp = work.experiment, hp_shapes(program.template)
-    if (step := experiment.step) is None:
-        return 0.0, 0.0
-    state = jax.eval_shape(experiment.init, hp)
-    compiled = jax.jit(lambda state, hp: step(state, hp, jax.random.key(0))).lower(state, hp).compile()
-    cost = compiled.cost_analysis() or {}
-    return program.step_flops, float(cost.get("bytes accessed", 0.0))
+def _costs(work: Work, program: Program) -> dict[str, tuple[float, float]]:
+    """Returns FLOPs and bytes moved of each function of one run, compiled for it alone."""
+    hp = hp_shapes(program.template)
+    state = jax.eval_shape(work.experiment.init, hp)
+    found = {}
+    for name, call in calls(work.experiment).items():
+        lowered = jax.jit(call.function).lower(state, hp)
+        counted, moved = lowered.cost_analysis() or {}, lowered.compile().cost_analysis() or {}
+        found[name] = float(counted.get("flops", 0.0)), float(moved.get("bytes accessed", 0.0))
+    return found
 
 
 def _compiled_temporaries(work: Work, program: Program, lanes: int) -> int:

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -139,6 +139,32 @@ def make_plan(experiment: Experiment, runs: Sequence[Run], platform: str, device
     return dataclasses.replace(plan, seconds=plan.flops / rate + len(programs) * machine.compile_seconds)
 
 
+class Call(NamedTuple):
+    """A function `(state, hp)` of one run, and how often a run of so many steps calls it."""
+
+    function: Callable[[Any, Any], Any]
+    times: Callable[[int], int]
+
+
+def calls(experiment: Experiment) -> dict[str, Call]:
+    """Returns what a run computes, by name: steps and looks, or the solve that init is where there are no steps."""
+    schedule, step = experiment.schedule, experiment.step
+
+    def looks(steps: int) -> int:
+        return min(steps, schedule.points) + 1
+
+    if step:
+        found = {"step": Call(lambda state, hp: step(state, hp, jax.random.key(0)), lambda steps: steps)}
+    else:
+        found = {"solve": Call(lambda state, hp: experiment.init(hp), lambda steps: 1)}
+    found["measure"] = Call(experiment.measure, looks)
+    if experiment.expensive:
+        found["expensive"] = Call(
+            experiment.expensive, lambda steps: min(looks(steps), max(1, schedule.expensive_points))
+        )
+    return found
+
+
 class _Costs:
     """FLOPs of a run at given padded sizes, from JAX's own count on the program before compilation."""
 
@@ -146,41 +172,28 @@ class _Costs:
         self.experiment = experiment
         self.template = template
         self.names = [field.name for field in fields(experiment.hparams).values() if field.kind == "size"]
-        self.step = functools.lru_cache(None)(self._step)
-        self.look = functools.lru_cache(None)(self._look)
+        self.calls = calls(experiment)
+        self.call = functools.lru_cache(None)(self._call)
 
     def sizes(self, run: Run) -> Sizes:
         hp = build(self.experiment.hparams, run.values)
         return tuple(int(getattr(hp, name).active) for name in self.names)
 
     def run(self, padded: Sizes, steps: int) -> float:
-        looks = min(steps, self.experiment.schedule.points) + 1
-        return steps * self.step(padded) + looks * self.look(padded)
+        return sum(call.times(steps) * self.call(name, padded) for name, call in self.calls.items())
+
+    def step(self, padded: Sizes) -> float:
+        return self.call("step", padded) if "step" in self.calls else 0.0
 
     def _hp(self, padded: Sizes) -> Any:
         hp = dataclasses.replace(self.template, **{name: Size(n, n) for name, n in zip(self.names, padded)})
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((), np.result_type(type(x))), hp)
 
-    def _step(self, padded: Sizes) -> float:
+    def _call(self, name: str, padded: Sizes) -> float:
         hp = self._hp(padded)
-        if (step := self.experiment.step) is None:
-            return 0.0
-        return _flops(lambda state, hp: step(state, hp, jax.random.key(0)), _state(self.experiment, hp), hp)
-
-    def _look(self, padded: Sizes) -> float:
-        hp = self._hp(padded)
-        if self.experiment.step is None:  # a solve is all in its one look
-            return _flops(lambda hp: self.experiment.measure(self.experiment.init(hp), hp), hp)
-        return _flops(self.experiment.measure, _state(self.experiment, hp), hp)
-
-
-def _state(experiment: Experiment, hp: Any) -> Any:
-    return jax.eval_shape(experiment.init, hp)
-
-
-def _flops(function: Any, *arguments: Any) -> float:
-    counted = jax.jit(function).lower(*arguments).cost_analysis() or {}
-    return float(counted.get("flops", 0.0))
+        state = jax.eval_shape(self.experiment.init, hp)
+        counted = jax.jit(self.calls[name].function).lower(state, hp).cost_analysis() or {}
+        return float(counted.get("flops", 0.0))
 
 
 def _by_statics(experiment: Experiment, runs: Sequence[Run]) -> dict[tuple, list[Run]]:
@@ -201,7 +214,7 @@ def _partition(
     """
     present = set(own.values())
     bounds = {sizes: _rounded_up(sizes, present) for sizes in present}
-    distinct = sorted(set(bounds.values()), key=lambda sizes: (costs.step(sizes), costs.look(sizes), sizes))
+    distinct = sorted(set(bounds.values()), key=lambda sizes: (costs.step(sizes), costs.run(sizes, 0), sizes))
     lengths = {sizes: collections.Counter[int]() for sizes in distinct}
     for run in runs:
         lengths[bounds[own[run.id]]][costs.experiment.steps(run.values)] += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -65,3 +67,18 @@ def test_unknown_names_and_idle_flags_are_refused():
         parse(toy.toy, ["--accelerator=h100"])
     with pytest.raises(InvalidValue, match="accelerators: has no effect without --accelerator"):
         parse(toy.toy, ["--plan", "--accelerators=8"])
+
+
+def test_looks_count():
+    def hours(**schedule):
+        work = work_of(seed="0:4")
+        seldom = dataclasses.replace(
+            work.experiment, schedule=dataclasses.replace(work.experiment.schedule, **schedule)
+        )
+        return forecast(work._replace(experiment=seldom), ACCELERATORS["l4"], 1)[0].device_hours
+
+    assert (
+        hours(points=1, expensive_points=0)
+        < hours(points=60, expensive_points=0)
+        < hours(points=60, expensive_points=60)
+    )

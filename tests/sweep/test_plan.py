@@ -95,7 +95,6 @@ def test_intervals_with_equal_bounds_are_one_program():
     own = dict(zip([run.id for run in runs], step))
     costs = SimpleNamespace(
         step=step.__getitem__,
-        look=lambda sizes: 0,
         run=lambda sizes, steps: steps * step[sizes],
         experiment=SimpleNamespace(steps=lambda values: values["steps"]),
     )

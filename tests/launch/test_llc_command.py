@@ -150,7 +150,7 @@ def test_padding_does_not_change_a_chain(source, options):
     [
         ((), "run, experiment: none is given, allowed is one of --run=DIR and --experiment=NAME"),
         (("--run=SOURCE", "--experiment=grokking"), "run, experiment: both are given"),
-        (("--run=nowhere",), "run: nowhere is not a directory"),
+        (("--run=nowhere",), "run: nowhere is no run directory"),
         (("--experiment=polynomial",), "polynomial has no loss function for LLC; those that have one: deep_linear, gr"),
         (("--experiment=no_such",), "experiment: no_such is not known"),
         (("--run=SOURCE", "--source=2"), "source: 2 is not one of the runs with kept states: 0 to 1"),

@@ -23,7 +23,7 @@ from phenom_jax.store.kept import read_kept
 from phenom_jax.sweep.grid import measure_grid
 from phenom_jax.sweep.settings import Settings
 from phenom_jax.train import roster
-from phenom_jax.train import training as program_module
+from phenom_jax.train import training as training_module
 
 pytestmark = pytest.mark.slow
 
@@ -168,14 +168,14 @@ def test_kept_states_are_the_states_at_those_steps(tmp_path):
 @pytest.mark.usefixtures("float64")
 def test_a_wide_program_is_compacted_when_half_its_lanes_idle(tmp_path, monkeypatch):
     layouts = []
-    make = roster.make_program
+    make = roster.compile_program
 
     def noted(work, program, layout):
         layouts.append(layout)
         return make(work, program, layout)
 
-    monkeypatch.setattr(roster, "make_program", noted)
-    monkeypatch.setattr(program_module, "make_program", noted)
+    monkeypatch.setattr(roster, "compile_program", noted)
+    monkeypatch.setattr(training_module, "compile_program", noted)
     wide = Settings(schedule=toy.toy.schedule, group=8, lanes=16)
     flags = {"seed": "0:8", "steps": "5,40000"}
     train_in(tmp_path / "wide", settings=wide, **flags)
@@ -295,7 +295,7 @@ def test_an_error_before_any_run_entered_a_lane_fails_the_programs_runs(tmp_path
     def no_memory(work, program):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
-    monkeypatch.setattr(program_module, "choose", no_memory)
+    monkeypatch.setattr(training_module, "choose", no_memory)
     assert train_in(tmp_path, seed="0:3").counts == {"failed": 3}
     assert "RESOURCE_EXHAUSTED" in results_of(tmp_path).reason.values[0]
 

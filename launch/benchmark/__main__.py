@@ -31,9 +31,10 @@ from launch.benchmark.networks import network_sweep
 from launch.benchmark.perceptron import grokking_mlp
 from launch.benchmark.small import parity_mlp, parity_vmap
 from launch.benchmark.sweeps import many_runs, mixed_widths
-from phenom_jax.cli.main import BAD_INPUT, FILE_WIDTH, start_jax
+from phenom_jax.cli.main import BAD_INPUT, FILE_WIDTH
 from phenom_jax.device.devices import Devices, all_devices
 from phenom_jax.device.program import AXIS
+from phenom_jax.device.start import start_jax
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.sweep.axes import nearest
 from phenom_jax.sweep.settings import Settings

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 from rich.console import Console
 
 from phenom_jax.claims.lift import decide_all
@@ -18,10 +16,11 @@ from phenom_jax.cli.cluster import Cluster, run_here, submit, without
 from phenom_jax.cli.flags import Command, help_text, parse
 from phenom_jax.cli.summary import show, show_forecast, show_plan
 from phenom_jax.device import processes
-from phenom_jax.device.devices import all_devices, cores
+from phenom_jax.device.devices import all_devices
 from phenom_jax.device.forecast import forecast, named_accelerator
-from phenom_jax.device.layout import check_asked, check_fits, choose
+from phenom_jax.device.layout import check_asked, choose
 from phenom_jax.device.program import AXIS
+from phenom_jax.device.start import start_jax
 from phenom_jax.device.work import make_work
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
@@ -32,11 +31,11 @@ from phenom_jax.store.directory import RunDirectory, agrees, share_out
 from phenom_jax.store.united import count_statuses
 from phenom_jax.sweep.parts import shared_out
 from phenom_jax.sweep.plan import describe
-from phenom_jax.sweep.settings import Settings
 from phenom_jax.sweep.status import OVER
-from phenom_jax.train.loop import Outcome, train
-from phenom_jax.train.progress import Progress, Terminal
+from phenom_jax.train.loop import Outcome
+from phenom_jax.train.progress import Terminal
 from phenom_jax.train.stop import Stop, leaving_at_once
+from phenom_jax.train.sweep import prepare, train_sweep
 
 BAD_INPUT = 2
 SOME_FAILED = 1
@@ -93,38 +92,10 @@ def _do(experiment: Experiment, command: Command, typed: str) -> int:
     return _run(experiment, command, typed)
 
 
-def start_jax(settings: Settings, compilation_cache: Path | None) -> None:
-    """Sets what JAX must know before its first operation, and where compiled programs are kept.
-
-    Raises:
-      InvalidValue: the directory of compiled programs cannot be written.
-    """
-    jax.config.update("jax_enable_x64", settings.float_type == "float64")
-    jax.config.update("jax_default_matmul_precision", settings.matmul_precision)
-    jax.config.update("jax_num_cpu_devices", settings.devices or cores())
-    jax.config.update("jax_threefry_partitionable", True)
-    jax.config.update("jax_default_prng_impl", "threefry2x32")
-    directory = compilation_cache or jax.config.values["jax_compilation_cache_dir"] or _user_cache()
-    try:
-        Path(directory).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidValue(f"compilation_cache: cannot write in {directory}: {error.strerror}") from None
-    jax.config.update("jax_compilation_cache_dir", str(directory))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "phenom_jax"
-
-
 def _run(experiment: Experiment, command: Command, typed: str) -> int:
     part = command.part
-    work = make_work(experiment, command.sweep.runs(), command.settings, all_devices(AXIS), part)
-    check_asked(work)
+    work = prepare(experiment, command.sweep, command.settings, part)
     console = _console()
-    for program in work.plan.programs:
-        check_fits(work, program)
     lanes = []
     if command.plan or command.settings.lanes:  # the probe is kept, training does not repeat it
         lanes = [choose(work, program) for program in work.plan.programs]
@@ -142,14 +113,10 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
     ours = processes.on_first(lambda: RunDirectory(out, config))
     with ours or RunDirectory(out, config, writes=False) as directory:
         show_plan(work.plan, lanes, work.devices, console)
-        with Stop() as stop, Progress(work.plan.runs, work.plan.run_steps, console) as progress:
-            outcome = train(work, directory, progress, stop)
-        if processes.anywhere(stop.requested is not None):  # after the last look as well
-            stop.request("a signal to another process")
-            outcome = outcome._replace(interrupted=stop.requested)
+        outcome = train_sweep(work, directory, console)
         if outcome.interrupted or outcome.unwritten:
             _say_how_it_stopped(outcome, typed)
-            return UNWRITTEN if outcome.unwritten else SOME_FAILED if stop.failure else INTERRUPTED
+            return UNWRITTEN if outcome.unwritten else SOME_FAILED if outcome.failure else INTERRUPTED
         with leaving_at_once(INTERRUPTED, f"all is kept; to resume: {_without_rerun(typed)}"):
             processes.on_first(lambda: _show(experiment, command, directory, console))
     return SOME_FAILED if outcome.counts.keys() & {"failed", "waiting", "running"} else 0

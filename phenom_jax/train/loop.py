@@ -23,12 +23,14 @@ class Outcome(NamedTuple):
       counts: how many runs of the sweep have which status.
       trained_steps: run-steps of this start.
       unwritten: what the disk refused to the end, to write or to read; nothing if all is on disk.
+      failure: whether going on by itself, as after a signal, is not what is wanted.
     """
 
     interrupted: str | None
     counts: dict[str, int]
     trained_steps: int
     unwritten: str = ""
+    failure: bool = False
 
 
 def train(work: Work, directory: RunDirectory, progress: Progress, stop: Stop) -> Outcome:

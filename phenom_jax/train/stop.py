@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -15,6 +16,8 @@ STANDARD_OUTPUT = 1
 
 class Stop:
     """While entered, the first signal sets `requested`; a second Ctrl-C raises KeyboardInterrupt at once.
+
+    On another thread than the main one no signal comes, which alone gets them.
 
     Attributes:
       requested: the name of the signal that came or what else asked for it first, or None.
@@ -26,7 +29,8 @@ class Stop:
         self.failure = False
 
     def __enter__(self) -> Stop:
-        self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+        self._before = {number: signal.signal(number, self._handle) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:

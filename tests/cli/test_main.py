@@ -15,7 +15,8 @@ import pytest
 
 from phenom_jax.cli import main as launch_module
 from phenom_jax.cli.flags import help_text, parse
-from phenom_jax.cli.main import launch, start_jax
+from phenom_jax.cli.main import launch
+from phenom_jax.device.start import start_jax
 from phenom_jax.experiment import Experiment, Preset, Quantity, Schedule
 from phenom_jax.hparams import InvalidValue, fields, hparams, size, static, swept
 from phenom_jax.sizes import Size
@@ -310,7 +311,7 @@ def test_another_command_on_a_directory_is_refused_with_the_difference(run):
 
 
 def test_an_interrupted_training_says_how_to_resume(run, monkeypatch):
-    monkeypatch.setattr(launch_module, "train", lambda *_: Outcome("SIGTERM", {"running": 2}, 10))
+    monkeypatch.setattr(launch_module, "train_sweep", lambda *_: Outcome("SIGTERM", {"running": 2}, 10))
     code, out, _ = run("--out=here")
     assert code == 75
     assert "stopped by SIGTERM" in out
@@ -319,14 +320,14 @@ def test_an_interrupted_training_says_how_to_resume(run, monkeypatch):
 
 def test_a_disk_that_refused_is_said_in_one_line(run, monkeypatch):
     refused = "checkpoint 3 in here cannot be read: [Errno 5] Input/output error"
-    monkeypatch.setattr(launch_module, "train", lambda *_: Outcome(None, {"running": 2}, 0, refused))
+    monkeypatch.setattr(launch_module, "train_sweep", lambda *_: Outcome(None, {"running": 2}, 0, refused))
     code, out, _ = run("--out=here")
     assert code == 74
     assert out.splitlines()[-1].startswith(f"ended, the disk refused to the end: {refused}; to resume: ")
 
 
 def test_failed_runs_make_the_exit_code_one(run, monkeypatch):
-    monkeypatch.setattr(launch_module, "train", lambda *_: Outcome(None, {"failed": 1, "finished": 1}, 10))
+    monkeypatch.setattr(launch_module, "train_sweep", lambda *_: Outcome(None, {"failed": 1, "finished": 1}, 10))
     monkeypatch.setattr(launch_module, "_show", lambda *_: None)
     assert run("--out=here")[0] == 1
 
@@ -337,7 +338,7 @@ def test_a_second_interrupt_ends_at_once(run, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("went on")
 
-    monkeypatch.setattr(launch_module, "train", train)
+    monkeypatch.setattr("phenom_jax.train.sweep.train", train)
     code, _, error = run("--out=here")
     assert code == 130
     assert "to resume" in error
@@ -422,7 +423,7 @@ START = """
 import jax, sys
 from pathlib import Path
 from phenom_jax.sweep.settings import Settings
-from phenom_jax.cli.main import start_jax
+from phenom_jax.device.start import start_jax
 start_jax(Settings(float_type="float64", matmul_precision="high", devices=3), None)
 jax.jit(lambda x: x + 1)(1.0)
 print(jax.numpy.ones(1).dtype, jax.config.jax_default_matmul_precision, jax.device_count("cpu"))

@@ -31,7 +31,7 @@ from phenom_jax.report.marks import Curves, Figure, Scale
 from phenom_jax.train import ledger
 
 CALLS = (
-    "phenom_jax.cli.main:make_work",
+    "phenom_jax.train.sweep:make_work",
     "phenom_jax.device.program:CompiledProgram.chunk",
     "phenom_jax.train.checkpoint:Checkpoints.save",
     "phenom_jax.train.checkpoint:Checkpoints.restore",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 
-from phenom_jax.hparams import Value, fields
+from phenom_jax.hparams import Value, build, fields
 from phenom_jax.sizes import Size
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from phenom_jax.claims import Claim
     from phenom_jax.report.marks import Figure
+    from phenom_jax.store.source import SourceRuns
 
 State = Any  # the experiment's own NamedTuple, a pytree
 Metrics = Any  # a NamedTuple of scalars or small arrays
@@ -25,7 +26,7 @@ FloatType = Literal["float32", "float64"]
 
 LABELS = ("run", "step", "run_id", "status", "last_step", "reason")  # what the results call their own
 ENGINE_FLAGS = (  # which no hyperparameter may be named like, and which a preset may set
-    *("out", "plan", "report", "tensorboard", "tensorboard_runs", "zip", "on_diverge", "retire_done"),
+    *("out", "plan", "debug", "report", "tensorboard", "tensorboard_runs", "zip", "on_diverge", "retire_done"),
     *("rerun", "accept_changes"),
     *("float_type", "matmul_precision", "devices", "lanes", "group", "compilation_cache", "checkpoint_seconds"),
     *("resolution", "points", "expensive_points", "kept_points", "accelerator", "accelerators"),
@@ -45,11 +46,24 @@ class Quantity:
 
 
 @dataclasses.dataclass(frozen=True)
+class SourceSweep:
+    """A sweep that a preset trains first, to start from: the module of its experiment, and flag texts."""
+
+    module: str
+    flags: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Preset:
-    """Flag texts set together; `help` says the runs, the time and the expected result, and whether it was run."""
+    """Flag texts set together; `help` says the runs, the time and the expected result, and whether it was run.
+
+    Attributes:
+      source: of an experiment with a source, what is trained where --run names none.
+    """
 
     help: str
     flags: Mapping[str, str]
+    source: SourceSweep | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +114,7 @@ class Experiment:
       landscape: of the train loss around what `keep` returns, where the experiment has one.
       summarise: `(results) -> results` with per-run variables added (a memorisation step, say).
       presets: by name; `""` is what no `--preset` runs.
+      source: what runs start from, of an experiment whose hyperparameters are `FromSource`; bound to it by the command.
     """
 
     name: str
@@ -118,11 +133,20 @@ class Experiment:
     schedule: Schedule = Schedule()
     float_type: FloatType = "float32"  # unless --float_type says otherwise
     check_precision: Callable[[Any, FloatType], None] | None = None
+    source: SourceRuns | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError, one sentence, where the definition cannot be trained or names what does not exist."""
         for mistake in _mistakes(self):
             raise ValueError(f"experiment {self.name!r}: {mistake}")
+
+    def hp(self, values: Mapping[str, Value]) -> Any:
+        """Returns the hyperparameters of one run after every check, sizes unpadded, with its start if it has a source.
+
+        Raises:
+          InvalidValue: a value is not allowed, or not with this start.
+        """
+        return build(self.hparams, values, self.source.start(values) if self.source else None)
 
     def steps(self, values: Mapping[str, Value]) -> int:
         """Returns how many steps the run with these hyperparameter values trains."""

@@ -29,6 +29,7 @@ KINDS = {
 }
 SWITCHES = {
     "plan": (False, "print the plan and exit; nothing is trained or written"),
+    "debug": (False, "compute the first run alone and uncompiled, for breakpoints and NaNs; nothing is written"),
     "report": (True, "write the figures and report.html"),
     "tensorboard": (True, "write tensorboard/: quantiles over runs, counts, hyperparameters"),
     "distributed": (False, "one of several processes that train together, as SLURM, Open MPI, Kubernetes or TPU say"),
@@ -54,6 +55,7 @@ class Command(NamedTuple):
     Attributes:
       out: of the run directory.
       plan: print it and exit.
+      debug: compute one run plainly and exit.
       forecast: for which accelerator and how many of them the plan is made, or None for the devices at hand.
       report, tensorboard: whether to write them.
       tensorboard_runs: run ids shown there in full.
@@ -67,6 +69,7 @@ class Command(NamedTuple):
     settings: Settings
     out: Path
     plan: bool
+    debug: bool
     forecast: tuple[str, int] | None
     report: bool
     tensorboard: bool
@@ -113,6 +116,7 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
         ),
         out=Path(option["out"] or "runs/" + "-".join(filter(None, [experiment.name, given.preset]))),
         plan=given.plan,
+        debug=given.debug,
         forecast=_forecast(given, option),
         report=given.report,
         tensorboard=given.tensorboard,

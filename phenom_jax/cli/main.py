@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 from rich.console import Console
 
 from phenom_jax.claims.lift import decide_all
 from phenom_jax.cli.cluster import Cluster, run_here, submit, without
+from phenom_jax.cli.debug import debug
 from phenom_jax.cli.flags import Command, help_text, parse
 from phenom_jax.cli.summary import show, show_forecast, show_plan
 from phenom_jax.device import processes
@@ -71,7 +73,7 @@ def launch(experiment: Experiment, arguments: Sequence[str], typed: str) -> int:
     try:
         command = parse(experiment, arguments)
         nothing = leaving_at_once(STOPPED, "nothing was trained or written")
-        with nothing if command.plan else contextlib.nullcontext():
+        with nothing if command.plan or command.debug else contextlib.nullcontext():
             return _do(experiment, command, typed)
     except InvalidValue as error:
         print(error, file=sys.stderr)
@@ -85,6 +87,12 @@ def _do(experiment: Experiment, command: Command, typed: str) -> int:
     start_jax(command.settings, command.compilation_cache)
     if command.group:
         processes.join(command.group)
+    if command.debug:
+        debug(experiment, command.sweep)
+        return 0
+    for name in ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit"):
+        if jax.config.values[name]:
+            raise InvalidValue(f"{name.upper()}: is set, which no sweep can be trained with, allowed is --debug")
     if command.plan and command.forecast:
         return _foresee(experiment, command, *command.forecast)
     if command.cluster and not command.plan:

@@ -182,7 +182,7 @@ def batches_lapack(experiment: Experiment, template: Any) -> bool:
 
     def one_run(hp: Any) -> Any:
         state = experiment.init(hp)
-        stepped = experiment.step(state, hp, _step_key(hp, 0)) if experiment.step else ()
+        stepped = experiment.step(state, hp, step_key(hp, 0)) if experiment.step else ()
         return stepped, experiment.measure(state, hp), experiment.expensive and experiment.expensive(state, hp)
 
     lanes = stacked_shapes(hp_shapes(template), _MARKED)
@@ -197,7 +197,7 @@ def stacked_shapes(shapes: Any, count: int) -> Any:
 def _start(experiment: Experiment, grid: Grid, hp: Any) -> Lane:
     """Returns the lane of a run that has not stepped yet."""
     state = experiment.init(hp)
-    latest = experiment.step(state, hp, _step_key(hp, 0))[1] if experiment.step else ()
+    latest = experiment.step(state, hp, step_key(hp, 0))[1] if experiment.step else ()
     latest = jax.tree.map(lambda x: jnp.full(jnp.shape(x), jnp.nan, jnp.result_type(float)), latest)
     measured = [experiment.measure(state, hp), latest]
     if experiment.expensive:
@@ -275,7 +275,7 @@ def _tick(experiment: Experiment, moving: dict[str, Any]) -> dict[str, Any]:
 def _step(experiment: Experiment, lane: dict[str, Any]) -> dict[str, Any]:
     assert experiment.step is not None
     hp = lane["hp"]
-    state, latest = experiment.step(lane["state"], hp, _step_key(hp, lane["step"]))
+    state, latest = experiment.step(lane["state"], hp, step_key(hp, lane["step"]))
     latest = jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(float)), latest)
     step = lane["step"] + 1
     broken = [~jnp.isfinite(value).all() for value in jax.tree.leaves(latest)]
@@ -345,7 +345,7 @@ def _select(mask: jax.Array, chosen: Any, other: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), chosen, other)
 
 
-def _step_key(hp: Any, step: jax.Array | int) -> jax.Array:
+def step_key(hp: Any, step: jax.Array | int) -> jax.Array:
     """Returns the key of one step of one run: a stream of its own, apart from what `init` draws from the seed."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(hp.seed), 0x57E9), step)
 

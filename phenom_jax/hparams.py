@@ -99,7 +99,12 @@ def static(default: Value, help: str, **bounds: float) -> Any:
     return _field("static", default, help, bounds)
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(swept, size, static))
+def started() -> Any:
+    """What a run begins with, of no flag: given to `build`, None without; see `phenom_jax.source`."""
+    return dataclasses.field(default=None, metadata={"kind": "start"})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(swept, size, static, started))
 def hparams(cls: type[T]) -> type[T]:
     """Makes `cls` a frozen keyword-only dataclass and a pytree of its swept values and active sizes.
 
@@ -118,11 +123,9 @@ def hparams(cls: type[T]) -> type[T]:
     declared = fields(made)
     if "seed" not in declared:
         raise TypeError(f"{cls.__name__}: declare `seed: int = swept(0, ...)`, the engine draws from it")
-    return jax.tree_util.register_dataclass(
-        made,
-        data_fields=[field.name for field in declared.values() if field.kind != "static"],
-        meta_fields=[field.name for field in declared.values() if field.kind == "static"],
-    )
+    statics = [field.name for field in declared.values() if field.kind == "static"]
+    traced = [item.name for item in dataclasses.fields(made) if item.name not in statics]
+    return jax.tree_util.register_dataclass(made, data_fields=traced, meta_fields=statics)
 
 
 @functools.cache
@@ -138,19 +141,22 @@ def fields(cls: type) -> Mapping[str, Field]:
             **item.metadata,
         )
         for item in dataclasses.fields(cls)
+        if item.metadata["kind"] != "start"
     }
 
 
-def build(cls: type[T], values: Mapping[str, Value]) -> T:
+def build(cls: type[T], values: Mapping[str, Value], start: Any = None) -> T:
     """Returns the hyperparameters of one run after every check, sizes unpadded.
 
+    Args:
+      start: of a class that has one.
     Raises:
       InvalidValue: a value is outside its bounds or choices, or the class's `check` refuses the combination.
     """
     for name, field in fields(cls).items():
         if name in values:
             field.validate(values[name])
-    hp = cls(**values)
+    hp = cls(**values) if start is None else cls(**values, start=start)
     check = getattr(hp, "check", None)
     if check is not None:
         check()
@@ -158,14 +164,17 @@ def build(cls: type[T], values: Mapping[str, Value]) -> T:
 
 
 def stack_hps(hps: Sequence[Any]) -> Any:
-    """Returns one hyperparameter pytree whose leaves are arrays over runs: of JAX's own int and float.
+    """Returns one hyperparameter pytree whose leaves are arrays over runs: numbers of JAX's own int and float.
 
-    In float64 an int32 would not do: JAX takes its square root, and its inverse, in float32.
+    In float64 an int32 would not do: JAX takes its square root, and its inverse, in float32. Arrays, which a start has,
+    stay what they are.
     """
     whole, real = jnp.result_type(int), jnp.result_type(float)
 
     def stack(*values: Any) -> np.ndarray:
         array = np.asarray(values)
+        if isinstance(values[0], np.ndarray):
+            return array
         return array.astype(real if array.dtype.kind == "f" else whole)
 
     return jax.tree.map(stack, *hps)

@@ -16,10 +16,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from phenom_jax.experiment import Experiment
-from phenom_jax.hparams import build, fields
+from phenom_jax.hparams import fields, hp_shapes
 from phenom_jax.sizes import Size
 from phenom_jax.sweep.axes import Run
 
@@ -43,7 +42,7 @@ class Program:
     """The runs that share one compiled program: equal statics, equal padded sizes.
 
     Attributes:
-      hparams: the experiment's hyperparameter class.
+      experiment: whose runs they are.
       runs: in the order of the sweep.
       padded: the bound of every size field, by name.
       flops: of all its runs as padded.
@@ -52,7 +51,7 @@ class Program:
       run_steps: of all its runs.
     """
 
-    hparams: type
+    experiment: Experiment
     runs: tuple[Run, ...]
     padded: Mapping[str, int]
     flops: float
@@ -62,7 +61,7 @@ class Program:
 
     def hp(self, run: Run) -> Any:
         """Returns the run's hyperparameters with sizes padded to the program's bounds."""
-        hp = build(self.hparams, run.values)
+        hp = self.experiment.hp(run.values)
         return dataclasses.replace(hp, **{name: Size(getattr(hp, name).active, to) for name, to in self.padded.items()})
 
     @functools.cached_property
@@ -73,14 +72,19 @@ class Program:
     @functools.cached_property
     def statics(self) -> dict[str, Any]:
         """The values of the static fields, by name."""
-        declared = fields(self.hparams).values()
+        declared = fields(self.experiment.hparams).values()
         return {field.name: self.runs[0].values[field.name] for field in declared if field.kind == "static"}
 
     @functools.cached_property
     def id(self) -> str:
         """A hash of statics and padded sizes: the same program in any sweep."""
-        described = repr((self.hparams.__name__, sorted(self.statics.items()), sorted(self.padded.items())))
-        return hashlib.sha256(described.encode()).hexdigest()[:8]
+        return program_id(self.experiment.hparams, self.statics, self.padded)
+
+
+def program_id(hparams: type, statics: Mapping[str, Any], padded: Mapping[str, int]) -> str:
+    """Returns the id of the program of these statics and padded sizes, by name."""
+    described = repr((hparams.__name__, sorted(statics.items()), sorted(padded.items())))
+    return hashlib.sha256(described.encode()).hexdigest()[:8]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,12 +125,12 @@ def make_plan(experiment: Experiment, runs: Sequence[Run], platform: str, device
     rate = machine.flops_per_second * devices
     programs = []
     for alike in _by_statics(experiment, runs).values():
-        costs = _Costs(experiment, build(experiment.hparams, alike[0].values))
+        costs = _Costs(experiment, experiment.hp(alike[0].values))
         own = {run.id: costs.sizes(run) for run in alike}
         for chosen, padded in _partition(alike, own, costs, rate, machine.compile_seconds):
             programs.append(
                 Program(
-                    hparams=experiment.hparams,
+                    experiment=experiment,
                     runs=tuple(chosen),
                     padded=dict(zip(costs.names, padded)),
                     flops=sum(costs.run(padded, experiment.steps(run.values)) for run in chosen),
@@ -176,7 +180,7 @@ class _Costs:
         self.call = functools.lru_cache(None)(self._call)
 
     def sizes(self, run: Run) -> Sizes:
-        hp = build(self.experiment.hparams, run.values)
+        hp = self.experiment.hp(run.values)
         return tuple(int(getattr(hp, name).active) for name in self.names)
 
     def run(self, padded: Sizes, steps: int) -> float:
@@ -187,7 +191,7 @@ class _Costs:
 
     def _hp(self, padded: Sizes) -> Any:
         hp = dataclasses.replace(self.template, **{name: Size(n, n) for name, n in zip(self.names, padded)})
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((), np.result_type(type(x))), hp)
+        return hp_shapes(hp)
 
     def _call(self, name: str, padded: Sizes) -> float:
         hp = self._hp(padded)

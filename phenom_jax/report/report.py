@@ -28,9 +28,11 @@ from phenom_jax.report.verdicts import VerdictRow, verdicts
 from phenom_jax.store.atomic import write_whole
 from phenom_jax.store.axes import hyperparameters, show, swept_axes, words
 from phenom_jax.store.config import Config, read_config
+from phenom_jax.store.derived import save_derived
+from phenom_jax.store.directory import unused
 from phenom_jax.store.provenance import Start
 from phenom_jax.store.schema import JSON
-from phenom_jax.store.united import open_sweep
+from phenom_jax.store.united import STORE, open_sweep
 from phenom_jax.sweep.status import MEANINGS, OVER
 
 _OF_A_START = ("started", "command", "commit", "modified", "untracked", "code", "accepted")
@@ -55,6 +57,8 @@ class _Drawn(NamedTuple):
 def write_report(directory: str | os.PathLike[str], experiment: Experiment) -> Report:
     """Writes runs.csv, claims.json, figures/ and report.html into a run directory from what is saved in it.
 
+    Where no process trains, derived variables go into results.zarr.
+
     Works while the sweep goes on, on the runs that are over. A figure that cannot be drawn is named with its error.
 
     Raises:
@@ -73,6 +77,9 @@ def write_report(directory: str | os.PathLike[str], experiment: Experiment) -> R
     rows = [row(finding, origin(experiment, config)) for finding in findings]
     figures = [*experiment.figures, _verdict_figure(findings)]
     drawn = [_draw(figure, results) for figure in figures]
+    with unused(directory) as ours:
+        if ours and (directory / STORE).exists():  # else it is the training that writes them
+            save_derived(directory / STORE, results)
     write_runs(directory / "runs.csv", results)
     write_whole(directory / "claims.json", json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     _write_figures(directory / "figures", figures, drawn)

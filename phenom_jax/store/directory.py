@@ -8,15 +8,18 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.store.atomic import write_whole
 from phenom_jax.store.changes import Others
-from phenom_jax.store.config import CONFIG, Config, differences, read_config
+from phenom_jax.store.config import CONFIG, Config, differences, left_out, read_config
+from phenom_jax.store.dataset import read_statuses
+from phenom_jax.store.ends import kept_ends
 from phenom_jax.store.provenance import Start
+from phenom_jax.store.united import STORE
 from phenom_jax.sweep.parts import PARTS
 
 LOCK = "lock"
@@ -107,6 +110,18 @@ class RunDirectory:
         temporary.replace(self.path / CONFIG)
 
 
+@contextlib.contextmanager
+def unused(path: Path) -> Iterator[bool]:
+    """Whether no process trains in a directory: then none begins for as long as this is entered."""
+    with (path / LOCK).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 def check(path: Path, config: Config) -> Config | None:
     """Returns the directory's config, or None where it is new or empty.
 
@@ -130,7 +145,24 @@ def check(path: Path, config: Config) -> Config | None:
         raise InvalidValue(
             f"out: {path} was made by another command, allowed is the same or more runs, or another --out:\n{lines}"
         )
+    _check_ends(path, earlier, config)
     return earlier
+
+
+def _check_ends(path: Path, earlier: Config, config: Config) -> None:
+    """Raises InvalidValue if a run would give way to a longer one that cannot go on from its end."""
+    gone = {run.id for run in left_out(earlier, config)}
+    if not gone or not (path / STORE).exists():
+        return
+    begun = {run_id: status for run_id, status in read_statuses(path / STORE).items() if status != "waiting"}
+    where = "for longer runs, allowed is"
+    for name in gone & begun.keys():
+        if begun[name] not in ("finished", "done", "diverged"):
+            raise InvalidValue(f"steps: run {name} in {path} is {begun[name]}, {where} to end it first")
+    if lacking := (gone & begun.keys()) - kept_ends(path):
+        raise InvalidValue(
+            f"steps: the ends of {len(lacking)} runs in {path} were not kept (--keep_ends), {where} another --out"
+        )
 
 
 def agrees(path: Path, config: Config) -> bool:

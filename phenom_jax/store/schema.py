@@ -15,6 +15,7 @@ from zarr.codecs import ZstdCodec
 from zarr.errors import ZarrUserWarning
 
 from phenom_jax.hparams import Field
+from phenom_jax.store.atomic import write_whole
 from phenom_jax.store.damage import FORMAT
 from phenom_jax.sweep.axes import Run
 from phenom_jax.sweep.recorded import Variable
@@ -22,6 +23,7 @@ from phenom_jax.sweep.status import MEANINGS
 
 JSON = str | int | float | bool | None | Sequence["JSON"] | Mapping[str, "JSON"]
 
+ROOT = "zarr.json"  # what describes a store, and lists its arrays
 _CHUNK_BYTES = 1 << 20  # ~2600 rows of 100 float32: few files, for the file system costs more than the bytes
 
 
@@ -86,24 +88,43 @@ def create(path: Path, wanted: xr.Dataset, stored: xr.Dataset | None) -> None:
     coordinates = " ".join(str(name) for name in wanted.coords if name != "step")
     group = zarr.create_group(path, zarr_format=3, attributes=wanted.attrs | {"coordinates": coordinates})
     for name, array in wanted.variables.items():
-        text = array.dtype.kind in "OUT"
-        made = group.create_array(
-            str(name),
-            shape=array.shape,
-            dtype=str if text else array.dtype,
-            chunks=(_rows_per_chunk(array), *array.shape[1:]),
-            compressors=ZstdCodec(level=1, checksum=True),
-            fill_value="" if text else array.dtype.type(np.nan if array.dtype.kind == "f" else 0),
-            dimension_names=[str(dim) for dim in array.dims],
-            attributes=dict(array.attrs),
-            config={"write_empty_chunks": True},
-        )
+        made = create_array(group, str(name), array)
         values = _with_stored(str(name), wanted, stored)
         if values is not None:
             made[...] = values
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZarrUserWarning)  # zarr v3 calls consolidated metadata provisional
         zarr.consolidate_metadata(path)
+
+
+def create_array(group: zarr.Group, name: str, array: xr.Variable) -> zarr.Array:
+    """Returns a new array of the store, described as `array` is and empty."""
+    text = array.dtype.kind in "OUT"
+    return group.create_array(
+        name,
+        shape=array.shape,
+        dtype=str if text else array.dtype,
+        chunks=(_rows_per_chunk(array), *array.shape[1:]),
+        compressors=ZstdCodec(level=1, checksum=True),
+        fill_value="" if text else array.dtype.type(np.nan if array.dtype.kind == "f" else 0),
+        dimension_names=[str(dim) for dim in array.dims],
+        attributes=dict(array.attrs),
+        config={"write_empty_chunks": True},
+    )
+
+
+def drop_derived(path: Path) -> None:
+    """Takes out of the store at `path` what was not measured."""
+    root = json.loads((path / ROOT).read_bytes())
+    found, order = root["consolidated_metadata"]["metadata"], root["attributes"]["order"]
+    derived = found.keys() - set(order)
+    if derived:
+        coordinates = root["attributes"]["coordinates"].split()
+        root["attributes"]["coordinates"] = " ".join(name for name in coordinates if name not in derived)
+        root["consolidated_metadata"]["metadata"] = {name: found[name] for name in order}
+        write_whole(path / ROOT, json.dumps(root))
+    for name in derived:
+        shutil.rmtree(path / name, ignore_errors=True)
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -130,7 +130,7 @@ def train_in(
     settings = dataclasses.replace(settings, float_type=jnp.result_type(float).name)
     work = make_work(experiment, sweep.runs(), settings, some_devices(devices))
     config = make_config(experiment, "a test", sweep, settings, {})
-    with RunDirectory(path, config) as directory, Progress(len(sweep), 0) as progress:
+    with RunDirectory(path, config) as directory, Progress(len(sweep)) as progress:
         return train(work, directory, progress, stop or Stop())
 
 

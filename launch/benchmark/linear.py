@@ -112,7 +112,7 @@ def solved_per_second(flags: Mapping[str, str], devices: Devices) -> float:
         sweep = parse_sweep(linear.hparams, flags)
         work = make_work(linear, sweep.runs(), settings, devices)
         config = make_config(linear, "benchmark", sweep, settings, describe(work.plan))
-        with RunDirectory(Path(directory), config) as opened, Progress(0, 0, Console(quiet=True)) as progress:
+        with RunDirectory(Path(directory), config) as opened, Progress(0, Console(quiet=True)) as progress:
             train(work, opened, progress, Stop())
         return len(sweep) / (time.perf_counter() - start)
 

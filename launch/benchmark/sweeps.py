@@ -93,7 +93,7 @@ def cold_run_steps_per_second(experiment: Experiment, sweeps: Sequence[Axes], de
         _compile_into(fresh)
         start, steps = time.perf_counter(), 0
         for axes in sweeps:
-            steps += _train(experiment, axes, devices, Progress(0, 0, Console(quiet=True)), Stop())
+            steps += _train(experiment, axes, devices, Progress(0, Console(quiet=True)), Stop())
         seconds = time.perf_counter() - start
         _compile_into(kept)
     return steps / seconds
@@ -112,11 +112,11 @@ class _Pace(Progress):
     """Progress that prints nothing and asks for a stop so many seconds after the first chunk."""
 
     def __init__(self, stop: Stop, seconds: float):
-        super().__init__(0, 0, Console(quiet=True))
+        super().__init__(0, Console(quiet=True))
         self.stop, self.seconds = stop, seconds
         self.marks: list[tuple[float, int]] = []
 
-    def update(self, finished: int, live: int, waiting: int, diverged: int, steps_done: int, program=(1, 1)) -> None:
+    def update(self, finished, live, waiting, diverged, steps_done: int, left, program=(1, 1)) -> None:
         self.marks.append((self.clock(), steps_done))
         if self.clock() - self.marks[0][0] > self.seconds:
             self.stop.requested = "the end of the measurement"

@@ -35,7 +35,6 @@ class Progress:
 
     Args:
       total_runs: of the sweep, those finished before included.
-      total_steps: of all runs; a run that ends early makes the time left shorter than shown before.
       console: where to; standard output by default.
       every: seconds between plain lines where the console is no terminal.
       clock: in seconds.
@@ -44,19 +43,18 @@ class Progress:
     def __init__(
         self,
         total_runs: int,
-        total_steps: int,
         console: Console | None = None,
         every: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.total_runs = total_runs
-        self.total_steps = total_steps
         self.console = console or Console()
         self.every = every
         self.clock = clock
         self.text = ""
         self.printed = ""
-        self.steps_left = total_steps
+        self.left: tuple[float | None, float] = (None, 0.0)
+        self.finished = 0
         self.seen: collections.deque[tuple[float, int]] = collections.deque()
         self.program = (1, 1)
         self.printed_at = -float("inf")
@@ -73,21 +71,28 @@ class Progress:
             self._print(self.text)
 
     def update(
-        self, finished: int, live: int, waiting: int, diverged: int, steps_done: int, program: tuple[int, int] = (1, 1)
+        self,
+        finished: int,
+        live: int,
+        waiting: int,
+        diverged: int,
+        steps_done: int,
+        left: tuple[float | None, float],
+        program: tuple[int, int] = (1, 1),
     ) -> None:
         """Takes the state at a chunk end.
 
         Args:
           finished: runs that are over, diverged ones among them.
           steps_done: run-steps trained.
+          left: run-steps still to train, at this program's pace: the least, None where that is unknown, and the most.
           program: which of how many, from 1.
         """
         now = self.clock()
         if program != self.program:  # what was compiled and probed in between is no pace
             self.program = program
             self.seen.clear()
-        unfinished = self.total_steps * (self.total_runs - finished) / max(1, self.total_runs)
-        self.steps_left = min(self.total_steps - steps_done, unfinished)
+        self.left, self.finished = left, finished
         self.seen.append((now, steps_done))
         while len(self.seen) > 2 and self.seen[0][0] < now - WINDOW:
             self.seen.popleft()
@@ -109,14 +114,18 @@ class Progress:
         if now <= start or steps_now <= steps_then:
             return []
         rate = (steps_now - steps_then) / (now - start)
-        return [f"{rate:,.0f} run-steps/s", f"at most {_duration(self.steps_left / rate)} left"]
+        least, most = self.left
+        longest = _duration(most / rate)
+        time_left = f"at most {longest}" if least is None else longest
+        if least is not None and (shortest := _duration(least / rate)) != longest:
+            time_left = f"{shortest} to {longest}"
+        return [f"{rate:,.0f} run-steps/s", f"{time_left} left"]
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _line(self) -> Group:
-        done = self.total_steps - self.steps_left
-        return Group(Text(self.text), ProgressBar(total=max(1, self.total_steps), completed=done, width=60))
+        return Group(Text(self.text), ProgressBar(total=max(1, self.total_runs), completed=self.finished, width=60))
 
 
 def _duration(seconds: float) -> str:

@@ -79,6 +79,11 @@ class Roster:
         """Returns the runs that have begun: in lanes or parked."""
         return {run_id for run_id in self.in_lane if run_id} | set(self.parked.run_ids)
 
+    def reached(self) -> int:
+        """Returns the steps that the runs which have begun have taken."""
+        occupied = [lane for lane, run_id in enumerate(self.in_lane) if run_id]
+        return int(self.step[occupied].sum()) + (int(self.parked.lanes.step.sum()) if self.parked.run_ids else 0)
+
     def chunk(self) -> None:
         """Begins to train a chunk."""
         self.lanes = self.compiled.chunk(self.lanes, self._ticks)

@@ -39,7 +39,7 @@ def train_sweep(work: Work, directory: RunDirectory, console: Console) -> Outcom
       InvalidValue: the results in the directory are damaged beyond repair.
       KeyboardInterrupt: a second Ctrl-C.
     """
-    with Stop() as stop, Progress(work.plan.runs, work.plan.run_steps, console) as progress:
+    with Stop() as stop, Progress(work.plan.runs, console) as progress:
         outcome = train(work, directory, progress, stop)
     if processes.anywhere(stop.requested is not None):  # after the last look as well
         stop.request("a signal to another process")

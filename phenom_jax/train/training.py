@@ -21,9 +21,11 @@ from phenom_jax.device.program import Layout, lane_shapes, stacked_shapes
 from phenom_jax.device.work import Work
 from phenom_jax.store.directory import RunDirectory
 from phenom_jax.sweep.plan import Program
+from phenom_jax.sweep.status import OVER
 from phenom_jax.train.checkpoint import Checkpoints, Mismatch, SaveFailed
 from phenom_jax.train.ledger import LAST_ATTEMPTS, RETRY_SECONDS, Handed, Ledger
 from phenom_jax.train.progress import Progress
+from phenom_jax.train.remaining import Remaining
 from phenom_jax.train.roster import Roster, compile_program
 from phenom_jax.train.stop import Stop
 
@@ -53,6 +55,7 @@ class Training:
         self._chunks = 0
         self.trained = trained
         self.unsaved = ""
+        self._remaining = Remaining(work, program, ledger.over)
 
     def run(self) -> None:
         """Trains until the program's runs are over or a stop is requested, in fewer lanes where memory runs out."""
@@ -192,6 +195,8 @@ class Training:
 
     def _take(self, handed: Handed) -> None:
         self._ledger.take(handed)
+        over = [row for row, status in enumerate(handed.status) if status in OVER]
+        self._remaining.end([handed.run_ids[row] for row in over], [int(handed.step[row]) for row in over])
         if self._work.settings.on_diverge == "stop" and "diverged" in handed.status:
             which = handed.status.index("diverged")
             self._stop.request(f"the divergence of run {handed.run_ids[which]} ({handed.reason[which]})", failure=True)
@@ -269,6 +274,7 @@ class Training:
             waiting=len(statuses) - over - held,
             diverged=statuses.count("diverged"),
             steps_done=self.trained,
+            left=self._remaining.run_steps(roster.reached()),
             program=(self._work.plan.programs.index(self._program) + 1, len(self._work.plan.programs)),
         )
 

@@ -40,7 +40,7 @@ def train_part(out: Path, part: Part | None, /, stop: Stop | None = None, **flag
     if part:
         share_out(out, config, part.split)
         config, place = make_config(toy.toy, "a test", sweep, SETTINGS, {}), out / part.place
-    with RunDirectory(place, config) as directory, Progress(len(work.runs), 0) as progress:
+    with RunDirectory(place, config) as directory, Progress(len(work.runs)) as progress:
         train(work, directory, progress, stop or Stop())
 
 

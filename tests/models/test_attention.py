@@ -94,3 +94,8 @@ def test_copying_circuit_is_what_attending_adds_to_the_logits():
     embed, layer = model.embed[...], model.layers[0]
     added = embed[2] @ layer.value[...][0] @ layer.output[...][0] @ model.unembed.weight[...].T
     np.testing.assert_allclose(circuit[0, 0, 2], added, rtol=1e-4, atol=1e-6)
+
+
+def test_positions_that_are_not_evenly_spaced_are_refused():
+    with pytest.raises(ValueError, match="not evenly spaced"):
+        make()(jnp.asarray(SEQUENCES), exactly(WIDTH), np.array([0, 1, 3]))

@@ -15,8 +15,7 @@ def last(runs: xr.Dataset, name: str) -> np.ndarray:
     """Returns float[run], the last measured value of a curve; NaN where nothing was measured."""
     curves = runs[name].values.astype(float)
     measured = np.isfinite(curves)
-    index = curves.shape[1] - 1 - measured[:, ::-1].argmax(1)
-    return np.where(measured.any(1), curves[np.arange(len(curves)), index], np.nan)
+    return np.where(measured.any(1), curves[np.arange(len(curves)), transition.last_place(measured)], np.nan)
 
 
 def at(runs: xr.Dataset, name: str, event: str) -> np.ndarray:

@@ -43,7 +43,7 @@ def first_crossing(
     past_NxP = curves_NxP >= limit_N[:, None] if direction == "up" else curves_NxP <= limit_N[:, None]
     crosses_N, index_N = past_NxP.any(1), past_NxP.argmax(1)
     earlier_NxP = np.isfinite(curves_NxP) & (np.arange(len(steps)) < index_N[:, None])
-    before_N = np.where(earlier_NxP.any(1), _last(earlier_NxP), index_N)
+    before_N = np.where(earlier_NxP.any(1), last_place(earlier_NxP), index_N)
     step_N, after_N = np.where(crosses_N, steps[index_N], np.nan), np.where(crosses_N, steps[before_N], np.nan)
     value_N, earlier_N = (np.take_along_axis(curves_NxP, at_N[:, None], 1)[:, 0] for at_N in (index_N, before_N))
     straight_N = crosses_N & np.isfinite(value_N) & (before_N < index_N)
@@ -63,13 +63,13 @@ def value_at(curves_NxP: np.ndarray, steps_P: np.ndarray, at_N: float | np.ndarr
     at_N = np.broadcast_to(np.asarray(at_N, float), len(curves_NxP))
     measured_NxP = np.isfinite(curves_NxP)
     left_NxP, right_NxP = measured_NxP & (steps <= at_N[:, None]), measured_NxP & (steps >= at_N[:, None])
-    left_N, right_N = _last(left_NxP), right_NxP.argmax(1)
+    left_N, right_N = last_place(left_NxP), right_NxP.argmax(1)
     low_N, high_N = (np.take_along_axis(curves_NxP, place_N[:, None], 1)[:, 0] for place_N in (left_N, right_N))
     gap_N = steps[right_N] - steps[left_N]
     share_N = (at_N - steps[left_N]) / np.where(gap_N > 0, gap_N, 1)
     return np.where(left_NxP.any(1) & right_NxP.any(1), low_N + share_N * (high_N - low_N), np.nan)
 
 
-def _last(flags_NxP: np.ndarray) -> np.ndarray:
+def last_place(flags_NxP: np.ndarray) -> np.ndarray:
     """Returns int[N], the last place that is flagged; the last of all where none is."""
     return flags_NxP.shape[1] - 1 - flags_NxP[:, ::-1].argmax(1)

@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 import xarray as xr
 
+from phenom_jax.laws.transition import last_place
 from phenom_jax.report import marks
 from phenom_jax.report.figures import (
     DARK,
@@ -191,7 +192,7 @@ def _carried(curve: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     runs = np.isfinite(values).any(1)
     values, done = values[runs], curve["status"].values[runs] == "done"
     measured = np.isfinite(values)
-    last = values.shape[1] - 1 - measured[:, ::-1].argmax(1)
+    last = last_place(measured)
     after_end = done[:, None] & (np.arange(values.shape[1]) > last[:, None])
     values = np.where(after_end, np.take_along_axis(values, last[:, None], 1), values)
     columns = np.flatnonzero(measured.any(0))

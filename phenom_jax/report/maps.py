@@ -10,8 +10,7 @@ import xarray as xr
 from phenom_jax.report import marks
 from phenom_jax.report.figures import DARK, blank, log_steps, note, style, thin
 from phenom_jax.report.roles import counted, resolve, shown_values, where
-from phenom_jax.report.tables import final_values
-from phenom_jax.store.axes import hold, show, strata, words
+from phenom_jax.store.axes import final_values, hold, show, strata, words
 from phenom_jax.sweep.status import ENDED, OVER
 
 if TYPE_CHECKING:

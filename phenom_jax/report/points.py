@@ -12,8 +12,7 @@ from phenom_jax.laws import power_law
 from phenom_jax.report import marks
 from phenom_jax.report.figures import DARK, Key, colours, label_axes, legend, note, panels, scale_axis, style
 from phenom_jax.report.roles import resolve, shown_values, title, where
-from phenom_jax.report.tables import final_values
-from phenom_jax.store.axes import hold, show, swept_axes, words
+from phenom_jax.store.axes import final_values, hold, show, swept_axes, words
 from phenom_jax.sweep.status import ENDED
 
 if TYPE_CHECKING:

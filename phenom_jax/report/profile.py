@@ -27,8 +27,7 @@ from phenom_jax.report.figures import (
 )
 from phenom_jax.report.marks import Centre, LineStyle, VLine
 from phenom_jax.report.roles import counted, resolve, shown_values, title, to_draw, where
-from phenom_jax.report.tables import final_values
-from phenom_jax.store.axes import show, strata, words
+from phenom_jax.store.axes import final_values, show, strata, words
 from phenom_jax.sweep.status import ENDED
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from phenom_jax.hparams import Value
 from phenom_jax.store.atomic import write_whole
-from phenom_jax.store.axes import cell_axes, hyperparameters, strata
+from phenom_jax.store.axes import cell_axes, final_values, hyperparameters, strata
 from phenom_jax.sweep.status import OVER
 
 
@@ -37,14 +37,6 @@ class Cell(NamedTuple):
     values: dict[str, Value]
     statuses: dict[str, int]
     measures: dict[str, Spread]
-
-
-def final_values(results: xr.Dataset) -> xr.Dataset:
-    """Returns the last measured value of every scalar measure, by run, after the per-run variables."""
-    per_run = {name: array for name, array in results.data_vars.items() if array.dims == ("run",)}
-    scalars = {name: array for name, array in results.data_vars.items() if array.dims == ("run", "step")}
-    last = {name: array.isel(step=_last(array)).drop_vars("step") for name, array in scalars.items()}
-    return xr.Dataset(per_run | last, attrs=results.attrs)
 
 
 def write_runs(path: Path, results: xr.Dataset) -> None:
@@ -77,13 +69,6 @@ def cells(results: xr.Dataset) -> list[Cell]:
             )
         )
     return found
-
-
-def _last(array: xr.DataArray) -> xr.DataArray:
-    """Returns the index of each run's last measured step; 0 where nothing was measured."""
-    measured = ~np.isnan(array.values)
-    backwards = measured[:, ::-1].argmax(1)
-    return xr.DataArray(np.where(measured.any(1), measured.shape[1] - 1 - backwards, 0), dims="run")
 
 
 def _spread(values: np.ndarray, never: bool) -> Spread:

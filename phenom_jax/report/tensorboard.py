@@ -16,8 +16,7 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.report.tables import final_values
-from phenom_jax.store.axes import cell_axes, hyperparameters, show, strata
+from phenom_jax.store.axes import cell_axes, final_values, hyperparameters, show, strata
 from phenom_jax.sweep.status import STATUSES
 
 if TYPE_CHECKING:

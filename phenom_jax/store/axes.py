@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.hparams import Value
+from phenom_jax.laws.transition import last_place
 
 _ABSENT = {"run_id": "", "status": "absent", "last_step": -1, "reason": "", "code": ""}
 
@@ -52,6 +53,38 @@ def on_axes(results: xr.Dataset) -> xr.Dataset:
         floats = {str(name): np.nan for name in results.data_vars}
         placed = per_run.set_index(run=list(axes)).unstack("run", fill_value=floats | _ABSENT)
     return placed.sortby(list(axes)).assign_coords(constant | zipped)
+
+
+def final_values(results: xr.Dataset) -> xr.Dataset:
+    """Returns the last measured value of every scalar measure, by run, after the per-run variables."""
+    per_run = {name: array for name, array in results.data_vars.items() if array.dims == ("run",)}
+    scalars = {name: array for name, array in results.data_vars.items() if array.dims == ("run", "step")}
+    places = {name: xr.DataArray(last_place(~np.isnan(array.values)), dims="run") for name, array in scalars.items()}
+    last = {name: array.isel(step=places[name]).drop_vars("step") for name, array in scalars.items()}
+    return xr.Dataset(per_run | last, attrs=results.attrs)
+
+
+def carried_forward(results: xr.Dataset) -> xr.Dataset:
+    """Returns the results with runs that left early, `done`, at their last measured value in every later step.
+
+    So figures show them, and so a mean over runs at a step has all of them: before it they are NaN from their end on.
+    Diverged runs stay NaN, and steps that were not measured before a run's end.
+
+    Args:
+      results: over (run, step), as `open_run` or `open_sweep` give them: before `on_axes`.
+    """
+    done = np.flatnonzero(results["status"].values == "done")
+    after_RxP = results["step"].values > results["last_step"].values[done, None]
+    carried = {}
+    for name, array in results.data_vars.items():
+        if array.dims[:2] == ("run", "step") and array.dtype.kind == "f":
+            values, curves = array.values.copy(), array.values[done]
+            measured_RxP = np.any(~np.isnan(curves).reshape(*curves.shape[:2], -1), axis=-1)
+            last = curves[np.arange(len(done)), last_place(measured_RxP)]
+            after = after_RxP.reshape(*after_RxP.shape, *[1] * (curves.ndim - 2))
+            values[done] = np.where(after, last[:, None], curves)
+            carried[name] = array.copy(data=values)
+    return results.assign(carried)
 
 
 def hyperparameters(results: xr.Dataset) -> list[str]:

@@ -19,8 +19,8 @@ from phenom_jax.device.program import batches_lapack
 from phenom_jax.device.work import make_work
 from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
-from phenom_jax.report.tables import final_values
 from phenom_jax.sizes import Size
+from phenom_jax.store.axes import final_values
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.settings import Settings
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from synthetic import make, with_steps
 
-from phenom_jax.report.tables import Spread, cells, final_values, write_runs
-from phenom_jax.store.axes import groups
+from phenom_jax.report.tables import Spread, cells, write_runs
+from phenom_jax.store.axes import final_values, groups
 
 
 def mixed(row, status):

@@ -23,7 +23,7 @@ RESULTS = xr.Dataset(
 def test_runs_that_left_early_keep_their_last_value_and_nobody_else():
     carried = carried_forward(RESULTS)
     np.testing.assert_array_equal(carried.accuracy[0], [0.1, 0.5, 0.9, 0.9])
-    np.testing.assert_array_equal(carried.rank[0], [1, NAN, NAN, 1])  # before the end what was not measured is not
+    np.testing.assert_array_equal(carried["rank"][0], [1, NAN, NAN, 1])  # before the end what was not measured is not
     np.testing.assert_array_equal(carried.norms[0], [[1, NAN], [2, NAN], [3, NAN], [3, NAN]])
     xr.testing.assert_identical(carried.isel(run=[1, 2]), RESULTS.isel(run=[1, 2]))
 

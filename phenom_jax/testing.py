@@ -7,10 +7,11 @@ figures and claims must work. What is wrong is said in one sentence each, with w
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from jax.interpreters import partial_eval
 from phenom_jax.claims.lift import decide
 from phenom_jax.cli.flags import parse
 from phenom_jax.experiment import Experiment, Schedule
-from phenom_jax.hparams import InvalidValue, build, fields, stack_hps
+from phenom_jax.hparams import InvalidValue, fields, stack_hps
 from phenom_jax.report.draw import draw
 from phenom_jax.sizes import Size
 from phenom_jax.store.schema import schema
@@ -35,6 +36,15 @@ ROOM = 3  # padded entries
 SEEDS = 6  # of made-up results: enough to decide a claim
 ACCELERATORS = ("cuda", "tpu")
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
+
+
+class Record(NamedTuple):
+    """What a run is and says, in the order in which a difference is looked for."""
+
+    initial: Any  # its first state
+    trained: Any  # its state after STEPS steps
+    stepped: dict[str, jax.Array]  # metrics of each step, [STEPS, ...]
+    measured: dict[str, jax.Array]  # measures of the first and of the last state, [2, ...]
 
 
 def check_experiment(
@@ -70,9 +80,9 @@ def padding_problems(experiment: Experiment, run: Run) -> Iterator[str]:
     The first stage is its initial state, the second its steps and cheap measures.
     """
     cheap = dataclasses.replace(experiment, expensive=None, landscape=None)
-    alone = build(experiment.hparams, run.values)
+    alone = experiment.hp(run.values)
     with jax.enable_x64(True):
-        for record in (lambda hp: {"initial": experiment.init(hp)}, lambda hp: _record(cheap, hp)):
+        for record in (lambda hp: Record(experiment.init(hp), (), {}, {}), lambda hp: _record(cheap, hp)):
             yield next(_padding(record, alone, _sizes(experiment), 1e-6), "")
 
 
@@ -90,17 +100,19 @@ def _preset_problems(experiment: Experiment, without: Collection[str]) -> Iterat
 
 def _run_problems(experiment: Experiment, program: Program, rtol: float) -> Iterator[str]:
     """Yields what is wrong with the functions of a run, of the program's smallest."""
-    hp = build(experiment.hparams, program.runs[0].values)
+    hp = experiment.hp(program.runs[0].values)
     alone = _traced(experiment, hp)
     if _text(alone) != _text(_traced(experiment, hp)):
         yield (
             "init, step or measure: traced twice they are two programs; they may depend on their arguments alone, no "
             "global state, clock or NumPy draw"
         )
+        return
     compiled = alone.lower().compile(compiler_options=QUICK_TO_COMPILE)
     found, again = (compiled(_arrays(hp)) for _ in range(2))
     if any(not np.array_equal(one, other, equal_nan=True) for one, other in zip(*map(_plain, (found, again)))):
         yield "init, step or measure: called twice they return other bits; they may depend on their arguments alone"
+        return
     yield from _unused(alone, hp)
     yield from _not_finite(alone, found)
     yield from _lifting(experiment, program, hp, found, rtol)
@@ -115,12 +127,7 @@ def _run_problems(experiment: Experiment, program: Program, rtol: float) -> Iter
             yield f"{platform}: a run is not compiled for it: {str(error).splitlines()[0]}"
 
 
-def _record(experiment: Experiment, hp: Any) -> dict[str, Any]:
-    """Returns what a run is and says: its first state, its measures there and after some steps, and what steps return.
-
-    Measures have a leading axis of two, step metrics one of STEPS.
-    """
-
+def _record(experiment: Experiment, hp: Any) -> Record:
     def advance(state: Any, count: jax.Array) -> Any:
         assert experiment.step
         return experiment.step(state, hp, jax.random.fold_in(jax.random.key(hp.seed), count))
@@ -138,13 +145,13 @@ def _record(experiment: Experiment, hp: Any) -> dict[str, Any]:
     start = experiment.init(hp)
     end, stepped = jax.lax.scan(advance, start, jnp.arange(STEPS)) if experiment.step else (start, None)
     measured = jax.lax.map(look, jax.tree.map(lambda *x: jnp.stack(x), start, end))
-    return {"initial": start, "measured": measured, "stepped": stepped._asdict() if stepped else {}, "trained": end}
+    return Record(start, end, stepped._asdict() if stepped else {}, measured)
 
 
 def _unused(alone: Any, hp: Any) -> Iterator[str]:
     """Yields the traced hyperparameters that nothing depends on and that `unused` does not name."""
     used = _dependence(alone, lambda path: True)
-    for name in sorted({path[0].name for path in used} - _idle(hp) - {"steps"}):
+    for name in sorted({path[0].name for path in used} & fields(type(hp)).keys() - _idle(hp) - {"steps"}):
         if not any(needed for path, needed in used.items() if path[0].name == name):
             kind = fields(type(hp))[name].kind
             yield (
@@ -159,7 +166,7 @@ def _idle(hp: Any) -> set[str]:
 
 def _not_finite(alone: Any, found: Any) -> Iterator[str]:
     """Yields the metrics that are not finite, but those that are NaN whatever a run is: these say "not measured"."""
-    for path, values in jax.tree_util.tree_leaves_with_path({name: found[name] for name in ("measured", "stepped")}):
+    for path, values in jax.tree_util.tree_leaves_with_path(found._replace(initial=(), trained=())):
         values = np.asarray(values)
         if not np.isfinite(values).all() and any(_dependence(alone, lambda other, path=path: other == path).values()):
             when = int(np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(1))[0])
@@ -173,16 +180,14 @@ def _lifting(experiment: Experiment, program: Program, hp: Any, found: Any, rtol
     other_seed = dataclasses.replace(hp, seed=hp.seed + 1)
     bounds = {name: program.padded[name] + ROOM for name in sizes}
     lanes = [_bounded(each, bounds) for each in (hp, other_seed, program.hp(program.runs[-1]))]
-    record = lambda hp: _record(experiment, hp)  # noqa: E731
-    together = (
-        jax.jit(jax.vmap(record)).lower(stack_hps(lanes)).compile(compiler_options=QUICK_TO_COMPILE)(stack_hps(lanes))
-    )
+    record = functools.partial(_record, experiment)
+    together = _call(jax.vmap(record), stack_hps(lanes))
     first, second = (jax.tree.map(lambda leaf, lane=lane: leaf[lane], together) for lane in (0, 1))
     if _difference(found, first, rtol):
         padding = list(_padding(record, hp, sizes, rtol))
         yield from padding or [f"lanes: beside other runs a run has another {_difference(found, first, rtol)}"]
-    starts = [_plain(lane["initial"]) for lane in (first, second)]
-    if "seed" not in _idle(hp) and all(np.array_equal(*pair) for pair in zip(*starts)):
+    starts = zip(_plain(first.initial), _plain(second.initial))
+    if "seed" not in _idle(hp) and all(np.array_equal(one, other) for one, other in starts):
         yield "seed: another one makes the same initial state; draw from jax.random.key(hp.seed)"
 
 
@@ -191,15 +196,15 @@ def _padding(record: Any, hp: Any, sizes: Sequence[str], rtol: float) -> Iterato
     if not sizes:
         return
     everything = _bounded(hp, {name: getattr(hp, name).padded + ROOM for name in sizes})
-    alone = _call(record, hp)
-    if not _difference(alone, _call(record, everything), rtol):
+    alone = _call(record, _arrays(hp))
+    if not _difference(alone, _call(record, _arrays(everything)), rtol):
         return
     for name in sizes:
         bound = getattr(hp, name).padded + ROOM
-        if difference := _difference(alone, _call(record, _bounded(hp, {name: bound})), rtol):
+        if difference := _difference(alone, _call(record, _arrays(_bounded(hp, {name: bound}))), rtol):
             yield (
-                f"{name}: of {bound - ROOM} inside a bound of {bound} a run has another {difference}; mask what is drawn, "
-                f"averaged or scaled over padded entries (draw_columns, masked_mean, hp.{name}.active)"
+                f"{name}: of {bound - ROOM} inside a bound of {bound} a run has another {difference}; mask what is "
+                f"drawn, averaged or scaled over padded entries (draw_columns, masked_mean, hp.{name}.active)"
             )
 
 
@@ -208,14 +213,14 @@ def _difference(exact: Any, padded: Any, rtol: float) -> str:
     for (path, one), other in zip(jax.tree_util.tree_leaves_with_path(exact), jax.tree.leaves(padded), strict=True):
         one, other = _array(one), _array(other)
         corner = tuple(slice(length) for length in one.shape)
+        outside = other.copy()
+        outside[corner] = 0
+        if path[0].name in ("initial", "trained") and one.dtype.kind == "f" and outside.any():
+            return f"{_name(path, (0,))}: its padded entries are not zero"
         near = np.isclose(other[corner], one, rtol=rtol, atol=1e-12, equal_nan=True)
         if not near.all():
             place = tuple(np.argwhere(~near)[0])
             return f"{_name(path, place)} ({one[place]:.6g} alone, {other[place]:.6g} there)"
-        outside = other.copy()
-        outside[corner] = 0
-        if path[0].key in ("initial", "trained") and one.dtype.kind == "f" and outside.any():
-            return f"{_name(path, (0,))}: its padded entries are not zero"
     return ""
 
 
@@ -251,7 +256,7 @@ def _refused_by_a_law(error: Exception) -> bool:
 
 
 def _made_up(experiment: Experiment, sweep: Sweep) -> xr.Dataset:
-    """Returns results as they are stored: smooth positive curves that mean nothing, in the place of every recorded one."""
+    """Returns results as they are stored: smooth positive curves that mean nothing, for all that is recorded."""
     rng = np.random.default_rng(0)
     if not any("seed" in group for group in sweep.zips):
         sweep = dataclasses.replace(sweep, axes={**sweep.axes, "seed": tuple(range(SEEDS))})
@@ -289,7 +294,7 @@ def _programs(experiment: Experiment, sweep: Sweep) -> list[Program]:
 
 
 def _program(experiment: Experiment, runs: Sequence[Run]) -> Program:
-    hps = {run.id: build(experiment.hparams, run.values) for run in runs}
+    hps = {run.id: experiment.hp(run.values) for run in runs}
     counts = {run_id: [getattr(hp, name).active for name in _sizes(experiment)] for run_id, hp in hps.items()}
     ordered = sorted(runs, key=lambda run: counts[run.id])
     padded = dict(zip(_sizes(experiment), map(max, zip(*counts.values()))))
@@ -313,7 +318,7 @@ def _traced(experiment: Experiment, hp: Any) -> Any:
 
 
 def _call(record: Any, hp: Any) -> Any:
-    return jax.jit(lambda hp: record(hp)).lower(_arrays(hp)).compile(compiler_options=QUICK_TO_COMPILE)(_arrays(hp))
+    return jax.jit(record, compiler_options=QUICK_TO_COMPILE)(hp)
 
 
 def _text(traced: Any) -> tuple[str, list[bytes]]:
@@ -340,14 +345,14 @@ def _array(leaf: Any) -> np.ndarray:
 
 def _name(path: tuple, place: tuple) -> str:
     """Returns the part of a record at this place in words: `loss` after 4 steps, initial state.weights."""
-    if path[0].key in ("measured", "stepped"):
+    if path[0].name in ("measured", "stepped"):
         return f"{path[1].key} {_when(path, place[0])}"
     leaf = jax.tree_util.keystr(path[1:])
-    return f"initial state{leaf}" if path[0].key == "initial" else f"state{leaf} after {STEPS} steps"
+    return f"initial state{leaf}" if path[0].name == "initial" else f"state{leaf} after {STEPS} steps"
 
 
 def _when(path: tuple, place: int) -> str:
-    if path[0].key == "stepped":
+    if path[0].name == "stepped":
         return f"in step {place + 1}"
     return f"after {STEPS} steps" if place else "at the start"
 

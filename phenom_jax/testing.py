@@ -34,6 +34,7 @@ from phenom_jax.padding import (
     record,
     size_problems,
     sizes,
+    when,
 )
 from phenom_jax.report.draw import draw
 from phenom_jax.store.schema import schema

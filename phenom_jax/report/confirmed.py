@@ -59,7 +59,7 @@ class Origin(NamedTuple):
 def origin(experiment: Experiment, config: Config) -> Origin:
     """Returns the Origin of a sweep from the config of its run directory."""
     command, here = config.command, config.environment
-    named = re.search(r"--?preset[= ]'?([^\s']+)", command)
+    named = re.search(r"\bpreset[= ]'?([^\s',)]+)", command)
     preset = named[1] if named and named[1] in experiment.presets else ""
     return Origin(
         experiment=experiment.name,

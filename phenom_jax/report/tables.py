@@ -51,11 +51,12 @@ def cells(results: xr.Dataset) -> list[Cell]:
     """Returns the cells of the sweep, in the order of the swept axes' values.
 
     Spreads are over the runs that are over. A per-run variable that is NaN never happened in that run; an `X_after`,
-    the lower end of the interval that ends at `X_step`, is left out.
+    the lower end of the interval that ends at `X_step`, is left out, and so are texts.
     """
     final, codes, axes = final_values(results), strata(results), cell_axes(results)
     lower_ends = {f"{str(name).removesuffix('_step')}_after" for name in final.data_vars if str(name).endswith("_step")}
-    shown = {str(name): array.values for name, array in final.data_vars.items() if name not in lower_ends}
+    numbers = {str(name): array.values for name, array in final.data_vars.items() if array.dtype.kind in "biuf"}
+    shown = {name: values for name, values in numbers.items() if name not in lower_ends}
     per_run = {str(name) for name, array in results.data_vars.items() if array.dims == ("run",)}
     found = []
     for code in range(codes.max(initial=-1) + 1):

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,7 @@ from phenom_jax.store.united import STORE
 from phenom_jax.sweep.parts import PARTS
 
 LOCK = "lock"
+Where = str | os.PathLike[str]
 
 
 class RunDirectory:
@@ -108,6 +110,16 @@ class RunDirectory:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self.path / CONFIG)
+
+
+@contextlib.contextmanager
+def place(out: Where | None) -> Iterator[Path]:
+    """Yields where a run directory is to be: as asked for, or a temporary place that is removed afterwards."""
+    if out is not None:
+        yield Path(out).expanduser().absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="phenom_jax-") as made:
+        yield Path(made)
 
 
 @contextlib.contextmanager

@@ -48,6 +48,12 @@ class Stop:
         self.request(signal.Signals(number).name)
 
 
+def pass_on(name: str) -> None:
+    """Gives a signal that a Stop took to those who would have had it, but for Ctrl-C."""
+    if name != signal.SIGINT.name and name in signal.Signals.__members__:
+        signal.raise_signal(signal.Signals[name])
+
+
 @contextlib.contextmanager
 def leaving_at_once(code: int, farewell: str) -> Iterator[None]:
     """While entered, a signal ends the process at once with this exit code and this last line.

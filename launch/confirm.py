@@ -32,7 +32,6 @@ from phenom_jax.store.atomic import write_whole
 from phenom_jax.sweep.axes import parse_axis
 
 FIRST_SEED = 10_000
-SOURCES = 8  # trained networks of the learning coefficient
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE, README = ROOT / "docs/results.json", ROOT / "docs/RESULTS.md", ROOT / "README.md"
 BLOCK = re.compile(r"(<!-- scoreboard: [^\n]*-->\n).*?(<!-- end of the scoreboard -->)", re.DOTALL)
@@ -76,10 +75,11 @@ def _presets(experiment: Experiment) -> Iterator[Job]:
     seed = fields(experiment.hparams)["seed"]
     for name, preset in experiment.presets.items():
         claims = tuple(claim for claim in experiment.claims if name in claim.presets)
-        count = len(parse_axis(seed, preset.flags.get("seed", str(seed.default))))
-        seeds, place = f"--seed={FIRST_SEED}:{FIRST_SEED + count}", "."
-        if experiment.name == "llc":  # its units are the seeds of the source, which its launcher trains first
-            seeds, place = f"--source_seeds={FIRST_SEED}:{FIRST_SEED + SOURCES}", "llc"
+        flag, place, trained = "seed", ".", preset
+        if preset.source:  # its units are the seeds of the source, which is trained first
+            flag, place, trained = "source_seeds", experiment.name, preset.source
+        count = len(parse_axis(seed, trained.flags.get("seed", str(seed.default))))
+        seeds = f"--{flag}={FIRST_SEED}:{FIRST_SEED + count}"
         words = [f"launch.{experiment.name}", *([f"--preset={name}"] if name else []), seeds]
         if claims:
             yield Job(experiment.name, name, claims, preset.flags, words, place)

@@ -104,7 +104,7 @@ def started() -> Any:
     return dataclasses.field(default=None, metadata={"kind": "start"})
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(swept, size, static, started))
+@dataclass_transform(frozen_default=True, kw_only_default=True)  # without specifiers, what is assigned is a default
 def hparams(cls: type[T]) -> type[T]:
     """Makes `cls` a frozen keyword-only dataclass and a pytree of its swept values and active sizes.
 
@@ -124,7 +124,7 @@ def hparams(cls: type[T]) -> type[T]:
     if "seed" not in declared:
         raise TypeError(f"{cls.__name__}: declare `seed: int = swept(0, ...)`, the engine draws from it")
     statics = [field.name for field in declared.values() if field.kind == "static"]
-    traced = [item.name for item in dataclasses.fields(made) if item.name not in statics]
+    traced = [name for name in inspect.signature(made).parameters if name not in statics]
     return jax.tree_util.register_dataclass(made, data_fields=traced, meta_fields=statics)
 
 
@@ -156,7 +156,7 @@ def build(cls: type[T], values: Mapping[str, Value], start: Any = None) -> T:
     for name, field in fields(cls).items():
         if name in values:
             field.validate(values[name])
-    hp = cls(**values) if start is None else cls(**values, start=start)
+    hp = cls(**values, **({} if start is None else {"start": start}))
     check = getattr(hp, "check", None)
     if check is not None:
         check()

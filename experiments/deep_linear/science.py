@@ -4,7 +4,7 @@ From small weights the product of the matrices stays near zero, then gains one r
 loss, then a fall, for each. The weights kept on the way have exact local learning coefficients to compare with.
 
 python -m launch.deep_linear          200 networks, a few seconds on two CPU cores
-python -m launch.llc --experiment=deep_linear
+python -m launch.llc --preset=deep_linear    around what 8 of them keep
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from phenom_jax.hparams import InvalidValue, hparams, size, static, swept
 from phenom_jax.laws.transition import first_crossing
 from phenom_jax.models.deep_linear import DeepLinear
 from phenom_jax.sizes import Size, draw_columns, masked_mean
+from phenom_jax.theory.learning_coefficient import deep_linear
 
 WEIGHTS, INPUTS, NOISE = range(3)  # streams of random numbers of one seed
 MODES = 3  # singular values that the teacher may have
@@ -170,7 +171,8 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
 
     `singular_values` are the product's, sorted. `mode_strength` is the product's entry in the place of the teacher's
     mode, as a share of the teacher's; NaN where the teacher has none. A mode is learnt at `learnt_step`, where that
-    first reaches half, between measured steps; NaN if never. `rank` counts the modes past half at a step.
+    first reaches half, between measured steps; NaN if never. `rank` counts the modes past half at a step, and
+    `learning_coefficient` is the exact one of a network of that rank.
     """
     product = results["product"].transpose("run", "step", "output", "input").values.astype(float)
     shape = (*product.shape[:2], MODES)
@@ -189,8 +191,25 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
         singular_values=(curve, singular_NxPxM, {"long_name": "singular values of the product", "units": "1"}),
         mode_strength=(curve, share_NxPxM, {"long_name": "share of the teacher's mode", "units": "1"}),
         rank=(curve[:2], rank_NxP, {"long_name": "modes past half of the teacher's", "units": "1"}),
+        learning_coefficient=(
+            curve[:2],
+            _of_rank(results, rank_NxP),
+            {"long_name": "exact coefficient of this rank", "units": "1"},
+        ),
         learnt_step=(mode, np.stack(learnt, 1), {"long_name": "mode learnt", "units": "steps"}),
     )
+
+
+def _of_rank(results: xr.Dataset, rank_NxP: np.ndarray) -> np.ndarray:
+    """Returns the exact learning coefficient at each rank, float[runs, steps]; NaN where no network has that rank."""
+    sizes_Nx4 = np.stack([results[name].values for name in ("inputs", "width", "outputs", "depth")], 1)
+    found = np.full(rank_NxP.shape, np.nan)
+    for inputs, width, outputs, depth in np.unique(sizes_Nx4, axis=0).tolist():
+        runs = (sizes_Nx4 == (inputs, width, outputs, depth)).all(1)
+        widths = [inputs, *[width] * (depth - 1), outputs]
+        for rank in range(min(MODES, *widths) + 1):
+            found[runs[:, None] & (rank_NxP == rank)] = deep_linear(widths, rank).value
+    return found
 
 
 landscape = Landscape(

@@ -4,13 +4,12 @@ A flat valley of the loss has a small coefficient: lambda = n beta (E[L(w)] - L(
 is one chain around one kept state of another sweep, the source. Chains around one network are not independent: claims
 are over the seeds of the source.
 
-python -m launch.llc --run=DIR                  around the kept states of a finished (or still training) sweep
-python -m launch.llc --experiment=deep_linear   trains a small sweep first, into --out, and samples into --out/llc
+python -m launch.llc --run=DIR                around the kept states of a finished (or still training) sweep
+python -m launch.llc --preset=deep_linear     trains a small sweep first, into --out, and samples into --out/llc
 
---run=DIR           the --out of the source; results go to DIR/llc unless --out says otherwise
---experiment=NAME   instead: what to train as a source. There are presets for deep_linear and grokking, which are taken
-                    where no other is asked for; --preset=NAME alone trains its source too
---source_seeds      the seeds of the source that is trained, 0:8 if not given
+--run=DIR           the --out of the source; results go to DIR/llc unless --out says otherwise. A preset that is named
+                    like its experiment holds for it: it is taken where no other is asked for, and lies under the others
+--source_seeds      the seeds of a source that a preset trains, 0:8 if not given
 --source, --checkpoint   which runs and which of their kept states (-1 is the last); if not given all kept states, of at
                     most 36 runs spread over the sweep
 
@@ -21,14 +20,14 @@ network. In grokking it rises until the train pairs are fitted, and falls long b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from experiments.llc.source import Data, Loss, Network, Source
+from experiments.llc.loss import Data, Loss, active, batch_loss, count, data, loss, weight_count
 from phenom_jax.experiment import Quantity
 from phenom_jax.hparams import InvalidValue, hparams, static, swept
 from phenom_jax.measures.curvature import hessian_trace, top_curvature
@@ -46,6 +45,7 @@ from phenom_jax.measures.draws import (
 from phenom_jax.measures.effective_rank import effective_rank
 from phenom_jax.measures.llc import STEP_RULE, Chain, advance_chain, start_chain, stiffness
 from phenom_jax.report.tables import final_values
+from phenom_jax.source import FromSource
 from phenom_jax.store.axes import hyperparameters
 
 PROBES = 4  # Hutchinson's, in every chain
@@ -57,16 +57,12 @@ BATCH, CURVATURE, TRACE = 0xBA7C, 0xC0BE, 0x72ACE  # streams
 
 
 @hparams
-class LLC:
+class LLC(FromSource):
     seed: int = swept(0, "the chain: its noise and its minibatches")
-    source: int = swept(0, "which run of the source, in the order of its sweep", at_least=0)
-    checkpoint: int = swept(0, "which kept state of that run, in the order of steps; -1 is the last")
-    anchor: int = swept(0, "checksum of that kept state; found by the launcher")
-    source_seed: int = swept(0, "seed with which that run was trained; found by the launcher")
     steps: int = swept(2000, "moves of the chain, burn-in among them", at_least=1)
     burn_in: float = swept(0.25, "share of the moves, those at the start, that are no draws", at_least=0, below=1)
     step_size: float = swept(1e-4, "epsilon of a move", above=0)
-    n_beta: float = swept(0.0, "n beta, examples times inverse temperature; n / log n where it is left out", at_least=0)
+    n_beta: float = swept(0.0, "n beta, examples times inverse temperature; 0: n / log n", at_least=0)
     localisation: float = swept(1.0, "gamma, the strength of the pull back to the kept weights", at_least=0)
     sampler: Literal["sgld", "rmsprop_sgld", "mala"] = static(
         "sgld", "Langevin moves, those with RMSprop's step sizes, or Metropolis-corrected ones; mala needs batch=0"
@@ -76,18 +72,20 @@ class LLC:
         "the train loss, or half the squared distance of the outputs from those of the kept weights (behaviour)",
     )
     batch: int = static(0, "train examples of a move, drawn with replacement; 0: all of them", at_least=0)
-    network: str = static("", "which of the source's models; found by the launcher")
 
     def check(self) -> None:
-        """Raises InvalidValue if the Metropolis correction would see a loss that changes."""
+        """Raises InvalidValue for a loss that changes under the Metropolis correction, or a batch that is too large."""
         if self.sampler == "mala" and self.batch:
             raise InvalidValue(f"batch: {self.batch} with sampler=mala, which needs one loss for all moves: batch=0")
+        if self.start is not None and self.start.landscape is None:
+            raise InvalidValue(f"run: a sweep of {type(self.start.hp).__name__}, which has no loss function for LLC")
+        if self.start is not None and self.batch > (examples := int(count(self.start).active)):
+            raise InvalidValue(f"batch: {self.batch} is more than the {examples} train examples of a source run")
 
 
 class State(NamedTuple):
     chain: Chain
     draws: Draws
-    anchor: Any
     data: Data
     anchor_loss: jax.Array
     moves: jax.Array
@@ -106,7 +104,7 @@ class Measures(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """What is looked at once, at the end of a chain; the facts of the source's state come on top."""
+    """What is looked at once, at the end of a chain."""
 
     inverse_temperature: Annotated[jax.Array, Quantity("n beta")]
     weight_count: Annotated[jax.Array, Quantity("number of weights")]
@@ -121,102 +119,75 @@ class Ending(NamedTuple):
     batch_squares: Annotated[jax.Array, Quantity("squared differences from it", dims=("stretch",))]
 
 
-class Sampling:
-    """The functions of a chain around the weights of a source."""
+def init(hp: LLC) -> State:
+    """Returns the chain at the kept weights."""
+    examples = data(hp.start)
+    chain = start_chain(hp.sampler, loss(hp.loss, hp.start, examples), hp.start.kept, active(hp.start))
+    return State(chain, no_draws(), examples, chain.loss, jnp.int32(0))
 
-    def __init__(self, source: Source):
-        self.source = source
-        facts = {name: Annotated[jax.Array, said] for name, said in source.quantities.items()}
-        hints = get_type_hints(Ending, include_extras=True) | facts
-        self._endings: type = NamedTuple("Endings", list(hints.items()))  # type: ignore[misc]
 
-    def init(self, hp: LLC) -> State:
-        """Returns the chain at the kept weights."""
-        network, row = self._where(hp)
-        source_hp, anchor = network.hp(row), network.anchor(row, jnp.asarray(hp.checkpoint))
-        data = network.data(source_hp, anchor)
-        loss = network.loss(hp.loss, source_hp, data)
-        chain = start_chain(hp.sampler, loss, anchor, network.active(row))
-        return State(chain, no_draws(), anchor, data, chain.loss, jnp.int32(0))
+def step(state: State, hp: LLC, key: jax.Array) -> tuple[State, StepMetrics]:
+    """Returns the state after one move."""
+    for place in (hp.source, hp.checkpoint):  # chains of one seed around other weights are other chains
+        key = jax.random.fold_in(key, place)
+    sampled = loss(hp.loss, hp.start, state.data)
+    if hp.batch:
+        sampled = batch_loss(hp.loss, hp.start, state.data, jax.random.fold_in(key, BATCH), hp.batch)
+    chain = advance_chain(
+        hp.sampler,
+        sampled,
+        state.chain,
+        hp.start.kept,
+        key,
+        step_size=hp.step_size,
+        n_beta=_n_beta(hp),
+        localisation=hp.localisation,
+        active=active(hp.start),
+    )
+    burn_in = _burn_in(hp)
+    draws = add(state.draws, chain, state.moves - burn_in, hp.steps - burn_in)
+    return state._replace(chain=chain, draws=draws, moves=state.moves + 1), StepMetrics(chain.loss)
 
-    def step(self, state: State, hp: LLC, key: jax.Array) -> tuple[State, StepMetrics]:
-        """Returns the state after one move."""
-        network, row = self._where(hp)
-        source_hp = network.hp(row)
-        for place in (hp.source, hp.checkpoint):  # chains of one seed around other weights are other chains
-            key = jax.random.fold_in(key, place)
-        if hp.batch:
-            loss = network.batch_loss(hp.loss, source_hp, state.data, jax.random.fold_in(key, BATCH), hp.batch)
-        else:
-            loss = network.loss(hp.loss, source_hp, state.data)
-        chain = advance_chain(
-            hp.sampler,
-            loss,
-            state.chain,
-            state.anchor,
-            key,
-            step_size=hp.step_size,
-            n_beta=self._n_beta(network, source_hp, hp),
-            localisation=hp.localisation,
-            active=network.active(row),
-        )
-        burn_in = _burn_in(hp)
-        draws = add(state.draws, chain, state.moves - burn_in, hp.steps - burn_in)
-        moved = state._replace(chain=chain, draws=draws, moves=state.moves + 1)
-        return moved, StepMetrics(chain.loss)
 
-    def measure(self, state: State, hp: LLC) -> Measures:
-        """Returns what the draws so far say, NaN during burn-in."""
-        network, row = self._where(hp)
-        draws, begun = state.draws, state.moves > _burn_in(hp)
-        mean = jnp.asarray(mean_loss(draws.batches))
-        n_beta = self._n_beta(network, network.hp(row), hp)
-        return Measures(
-            llc=jnp.asarray(local_learning_coefficient(mean, state.anchor_loss, n_beta)),
-            excess_loss=mean - state.anchor_loss,
-            lowest_excess_loss=jnp.where(begun, draws.lowest - state.anchor_loss, jnp.nan),
-            acceptance=jnp.where(begun, draws.acceptance, jnp.nan),
-            furthest=jnp.where(begun, draws.furthest, jnp.nan),
-        )
+def measure(state: State, hp: LLC) -> Measures:
+    """Returns what the draws so far say, NaN during burn-in."""
+    draws, begun = state.draws, state.moves > _burn_in(hp)
+    mean = jnp.asarray(mean_loss(draws.batches))
+    return Measures(
+        llc=jnp.asarray(local_learning_coefficient(mean, state.anchor_loss, _n_beta(hp))),
+        excess_loss=mean - state.anchor_loss,
+        lowest_excess_loss=jnp.where(begun, draws.lowest - state.anchor_loss, jnp.nan),
+        acceptance=jnp.where(begun, draws.acceptance, jnp.nan),
+        furthest=jnp.where(begun, draws.furthest, jnp.nan),
+    )
 
-    def ending(self, state: State, hp: LLC) -> NamedTuple:
-        """Returns what is known of the kept weights, and the stretches of the chain."""
-        network, row = self._where(hp)
-        source_hp, active, key = network.hp(row), network.active(row), jax.random.key(hp.seed)
-        loss, anchor = network.loss(hp.loss, source_hp, state.data), state.anchor
-        n_beta, count = self._n_beta(network, source_hp, hp), network.landscape.count(source_hp)
-        gradient = start_chain("sgld", loss, anchor, active).gradient
-        curvature = top_curvature(loss, anchor, jax.random.fold_in(key, CURVATURE), active, ITERATIONS)
-        trace = hessian_trace(loss, anchor, jax.random.fold_in(key, TRACE), active, PROBES)
-        outputs = state.data.anchor_outputs
-        batches: Batches = state.draws.batches
-        own = Ending(
-            inverse_temperature=n_beta,
-            weight_count=network.weight_count(row),
-            anchor_loss=state.anchor_loss,
-            gradient_norm=jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient))),
-            top_curvature=curvature,
-            stiff_step=jnp.asarray(hp.step_size * stiffness(n_beta, jnp.abs(curvature), hp.localisation)),
-            hessian_trace=trace.mean,
-            effective_rank=effective_rank(outputs.reshape(len(outputs), -1), count),
-            batch_counts=jnp.asarray(batches.counts),
-            batch_means=jnp.asarray(batches.means),
-            batch_squares=jnp.asarray(batches.squares),
-        )
-        facts = (jnp.asarray(network.facts[name], float)[row, hp.checkpoint] for name in self.source.quantities)
-        return self._endings(*own, *facts)
 
-    def _where(self, hp: LLC) -> tuple[Network, jax.Array]:
-        network = self.source.network(hp.network)
-        fewest = network.fewest_examples()
-        if hp.batch > fewest:
-            raise InvalidValue(f"batch: {hp.batch} is more than the {fewest} train examples of a source run")
-        return network, network.row(hp.source)
+def ending(state: State, hp: LLC) -> Ending:
+    """Returns what the loss is like at the kept weights, and the stretches of the chain."""
+    anchor, mask, key = hp.start.kept, active(hp.start), jax.random.key(hp.seed)
+    sampled, n_beta = loss(hp.loss, hp.start, state.data), _n_beta(hp)
+    gradient = start_chain("sgld", sampled, anchor, mask).gradient
+    curvature = top_curvature(sampled, anchor, jax.random.fold_in(key, CURVATURE), mask, ITERATIONS)
+    trace = hessian_trace(sampled, anchor, jax.random.fold_in(key, TRACE), mask, PROBES)
+    outputs, batches = state.data.anchor_outputs, state.draws.batches
+    return Ending(
+        inverse_temperature=n_beta,
+        weight_count=weight_count(hp.start),
+        anchor_loss=state.anchor_loss,
+        gradient_norm=jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient))),
+        top_curvature=curvature,
+        stiff_step=jnp.asarray(hp.step_size * stiffness(n_beta, jnp.abs(curvature), hp.localisation)),
+        hessian_trace=trace.mean,
+        effective_rank=effective_rank(outputs.reshape(len(outputs), -1), count(hp.start)),
+        batch_counts=jnp.asarray(batches.counts),
+        batch_means=jnp.asarray(batches.means),
+        batch_squares=jnp.asarray(batches.squares),
+    )
 
-    @staticmethod
-    def _n_beta(network: Network, source_hp: Any, hp: LLC) -> jax.Array:
-        examples = jnp.asarray(network.landscape.count(source_hp).active, jnp.result_type(float))
-        return jnp.where(hp.n_beta > 0, hp.n_beta, examples / jnp.log(jnp.maximum(examples, 2)))
+
+def _n_beta(hp: LLC) -> jax.Array:
+    examples = jnp.asarray(count(hp.start).active, jnp.result_type(float))
+    return jnp.where(hp.n_beta > 0, hp.n_beta, examples / jnp.log(jnp.maximum(examples, 2)))
 
 
 def _burn_in(hp: LLC) -> jax.Array:
@@ -243,13 +214,16 @@ CHECKS = {  # with what helps
 def summarise(results: xr.Dataset) -> xr.Dataset:
     """Returns the results with what the chains around every kept state say together, and without its checksum.
 
+    What is known of the kept states, `source_step` and the like, comes as variables per run.
+
     Added per run, alike in all chains that differ in their seed alone, are the variables of TOGETHER, and those of
     CHECKS: how much of what a check allows is taken, 0 at best and 1 at the limit. The length of steps counts times the
     largest curvature, up to STEP_RULE; the distance from the kept weights up to SIGMAS standard deviations beyond the
     usual one; a negative mean coefficient up to ERRORS standard errors; split-R-hat up to R_HAT; effective draws of a
-    chain down to DRAWS. No chain of the sweep may diverge. `source_step` is the training step of the kept state.
+    chain down to DRAWS. No chain of the sweep may diverge.
     """
     results = results.drop_vars("anchor", errors="ignore")
+    results = results.reset_coords([name for name, known in results.coords.items() if _is_fact(known)])
     if "batch_counts" not in results or not results.sizes["run"]:
         return results
     final, status = final_values(results), results["status"].values
@@ -262,8 +236,11 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
     added["diverging"][:] = np.inf if "diverged" in status else 0
     said = {"units": "1"}
     per_run = {name: ("run", added[name], said | {"long_name": words}) for name, words in (TOGETHER | CHECKS).items()}
-    per_run["source_step"] = ("run", final["source_step"].values, dict(results["source_step"].attrs))
-    return results.drop_vars("source_step").assign(per_run)
+    return results.assign(per_run)
+
+
+def _is_fact(known: xr.DataArray) -> bool:
+    return known.dims == ("run",) and known.dtype.kind == "f" and "hyperparameter" not in known.attrs
 
 
 def _alike(results: xr.Dataset) -> Iterable[np.ndarray]:

@@ -9,15 +9,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.deep_linear import experiment as source
-from experiments.llc import around
+from experiments.llc import experiment as llc
 from launch.benchmark.comparison import FULL, Comparison, Effort, cores, race
 from launch.benchmark.trainer import Axes, Trainer, sweep_work
-from launch.kept_weights import Trained, read_trained
 from phenom_jax.device.devices import Devices
+from phenom_jax.store.source import SourceRuns
 
 CHAINS, CHECKPOINTS, MOVES = 32, 11, 10_000
 SETTING = {"step_size": 1e-5, "n_beta": 1000.0, "localisation": 1.0}
@@ -28,7 +27,7 @@ def llc_seconds(
 ) -> Iterator[Comparison]:
     """Yields the seconds of the whole command: training, compilation, sampling, report."""
     flags = ["--source_seeds=0", f"--seed=0:{chains}", f"--steps={moves}", "--loss=train"]
-    command = ["-m", "launch.llc", "--experiment=deep_linear", *flags, *(f"--{k}={v:g}" for k, v in SETTING.items())]
+    command = ["-m", "launch.llc", "--preset=deep_linear", *flags, *(f"--{k}={v:g}" for k, v in SETTING.items())]
     with tempfile.TemporaryDirectory() as directory:
         start = time.perf_counter()
         ran = [sys.executable, *command, f"--out={directory}/run", f"--compilation_cache={directory}/cache"]
@@ -57,26 +56,26 @@ def llc_devinterp(devices: Devices, effort: Effort = FULL, chains: int = CHAINS)
     yield Comparison("llc_devinterp", ours, cores() * one, "moves/s", ">= 10", note)
 
 
-def train_source(directory: Path) -> Trained:
+def train_source(directory: Path) -> SourceRuns:
     """Returns a trained network with CHECKPOINTS kept states."""
     flags = ["--seed=0", f"--kept_points={CHECKPOINTS}", "--noreport", "--notensorboard", f"--out={directory}/run"]
     subprocess.run([sys.executable, "-m", f"launch.{source.name}", *flags], check=True, stdout=subprocess.DEVNULL)
-    return read_trained(directory / "run", {})
+    return SourceRuns(directory / "run")
 
 
-def trainer_of(trained: Trained, devices: Devices, chains: int) -> Trainer:
+def trainer_of(trained: SourceRuns, devices: Devices, chains: int) -> Trainer:
     """Returns chains around every kept state in the engine's lanes."""
-    (name,) = trained.source.networks
+    (anchor,) = trained.anchors([(0, 0)])
     setting: Axes = {key: [value] for key, value in SETTING.items()}
-    axes = {"network": [name], "seed": range(chains), "checkpoint": range(CHECKPOINTS), **setting}
-    work = sweep_work(around(trained.source), axes, devices)
+    axes = {"network": [anchor.network], "seed": range(chains), "checkpoint": range(CHECKPOINTS), **setting}
+    work = sweep_work(trained.bind(llc), axes, devices)
     return Trainer(work, work.plan.programs[0])
 
 
-def start_of(trained: Trained) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+def start_of(trained: SourceRuns) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Returns the last kept weights, first layer first, and the examples with their outputs, as PyTorch takes them."""
-    (network,) = trained.source.networks.values()
-    model = network.anchor(jnp.int32(0), jnp.int32(-1))
-    examples = network.landscape.examples(network.hp(jnp.int32(0)))
-    weights = [np.array(weight[...]) for weight in model.weights]
+    start = trained.start({"source": 0, "checkpoint": -1})
+    assert start.landscape is not None
+    examples = start.landscape.examples(start.hp)
+    weights = [np.array(weight[...]) for weight in start.kept.weights]
     return weights, np.array(examples.inputs_NxI), np.array(examples.outputs_NxO)

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, get_args
 from absl import flags as absl_flags
 
 from phenom_jax.cli.cluster import Cluster
+from phenom_jax.cli.source import FLAGS, First, flags_of, has_source, open_source, selected
 from phenom_jax.device.devices import MOST_PER_CORE, cores
 from phenom_jax.device.forecast import ACCELERATORS, named_accelerator
 from phenom_jax.device.processes import Group
 from phenom_jax.experiment import Experiment, FloatType, Preset, Schedule
-from phenom_jax.hparams import Bounds, Field, InvalidValue, Value, build, fields
+from phenom_jax.hparams import Bounds, Field, InvalidValue, Value, build
 from phenom_jax.sweep.axes import Sweep, allowed, nearest, parse_axis, parse_sweep
 from phenom_jax.sweep.parts import Part, parse_part
 from phenom_jax.sweep.settings import Settings
@@ -53,6 +54,8 @@ class Command(NamedTuple):
     """What a command line asks for.
 
     Attributes:
+      experiment: bound to its source, where it has one.
+      first: the source that is to be trained before, or None; the rest is parsed again when it is.
       out: of the run directory.
       plan: print it and exit.
       debug: compute one run plainly and exit.
@@ -65,6 +68,8 @@ class Command(NamedTuple):
       cluster: where to submit the parts as jobs, or None to train here.
     """
 
+    experiment: Experiment
+    first: First | None
     sweep: Sweep
     settings: Settings
     out: Path
@@ -80,9 +85,11 @@ class Command(NamedTuple):
     cluster: Cluster | None
 
 
-def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
+def parse(experiment: Experiment, arguments: Sequence[str], trained: bool = False) -> Command:
     """Returns what the arguments ask for: defaults, under the preset, under explicit flags.
 
+    Args:
+      trained: whether the source that a preset trains first has been trained.
     Raises:
       InvalidValue: an unknown flag or preset, a stray word, or a value that its flag does not allow.
     """
@@ -90,9 +97,12 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
     words = _absl_parse(given, arguments)
     if words:
         raise InvalidValue(f"{words[0]}: a stray word, allowed are flags --name=value")
-    asked = [name for name in fields(experiment.hparams) if given[name].present]
+    asked = [field.name for field in flags_of(experiment) if given[field.name].present]
     preset = _preset(experiment.presets, given.preset or "")
-    for name, text in preset.flags.items():
+    flags, out, first = preset.flags, None, None
+    if has_source(experiment) and not experiment.source:
+        experiment, flags, out, first = open_source(experiment, given, preset, trained)
+    for name, text in flags.items():
         if not given[name].present:
             given[name].parse(text)
     sweep = _sweep(experiment, given)
@@ -100,6 +110,8 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
     option: dict[str, Any] = {field.name: _option(field, getattr(given, field.name)) for field in _options(experiment)}
     _check_precision(experiment, sweep, option["float_type"])
     return Command(
+        experiment=experiment,
+        first=first,
         sweep=sweep,
         settings=Settings(
             float_type=option["float_type"],
@@ -114,7 +126,7 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
             matmul_precision=option["matmul_precision"],
             checkpoint_seconds=option["checkpoint_seconds"],
         ),
-        out=Path(option["out"] or "runs/" + "-".join(filter(None, [experiment.name, given.preset]))),
+        out=out or Path(option["out"] or "runs/" + "-".join(filter(None, [experiment.name, given.preset]))),
         plan=given.plan,
         debug=given.debug,
         forecast=_forecast(given, option),
@@ -130,7 +142,7 @@ def parse(experiment: Experiment, arguments: Sequence[str]) -> Command:
 
 def help_text(experiment: Experiment) -> str:
     """Returns what --help prints: the experiment, every flag with its default, and the presets."""
-    declared = fields(experiment.hparams).values()
+    declared = flags_of(experiment)
     sections = [(sys.modules[experiment.hparams.__module__].__doc__ or experiment.name).strip(), GRAMMAR]
     for kind, title in KINDS.items():
         rows = [_row(field) for field in declared if field.kind == kind]
@@ -176,6 +188,8 @@ def _options(experiment: Experiment) -> Iterator[Field]:
     yield _field("expensive_points", schedule.expensive_points, "of them with expensive measures", at_least=0)
     yield _field("kept_points", schedule.kept_points, "of them kept whole for later analysis", at_least=0)
     yield _field("checkpoint_seconds", 60.0, "between two checkpoints", at_least=0)
+    for name, help in FLAGS.items() if has_source(experiment) else ():
+        yield _field(name, "", help)
     yield _field("compilation_cache", "", "where compiled programs are kept; in the user's cache if not given")
 
 
@@ -185,7 +199,7 @@ def _field(name: str, default: Value, help: str, choices: tuple[Value, ...] = ()
 
 def _define(experiment: Experiment) -> absl_flags.FlagValues:
     values = absl_flags.FlagValues()
-    for field in (*fields(experiment.hparams).values(), *_options(experiment)):
+    for field in (*flags_of(experiment), *_options(experiment)):
         absl_flags.DEFINE_string(field.name, None, field.help, flag_values=values)
     for name, (on, text) in SWITCHES.items():
         absl_flags.DEFINE_boolean(name, on, text, flag_values=values)
@@ -281,8 +295,11 @@ def _group(distributed: bool, option: Mapping[str, Any]) -> Group | None:
 
 
 def _sweep(experiment: Experiment, given: absl_flags.FlagValues) -> Sweep:
-    texts = {name: getattr(given, name) for name in fields(experiment.hparams)}
+    texts = {field.name: getattr(given, field.name) for field in flags_of(experiment)}
     zips = [text for text in given.zip if text]
+    if experiment.source:
+        kept = selected(experiment.source, given)
+        texts, zips = texts | kept, [*zips, ",".join(kept)]
     return parse_sweep(experiment.hparams, {name: text for name, text in texts.items() if text is not None}, zips)
 
 

@@ -72,9 +72,14 @@ def launch(experiment: Experiment, arguments: Sequence[str], typed: str) -> int:
         return 0
     try:
         command = parse(experiment, arguments)
+        if command.first:
+            code = launch(*command.first, typed)
+            if code or command.plan or command.debug:
+                return code
+            command = parse(experiment, arguments, trained=True)
         nothing = leaving_at_once(STOPPED, "nothing was trained or written")
         with nothing if command.plan or command.debug else contextlib.nullcontext():
-            return _do(experiment, command, typed)
+            return _do(command.experiment, command, typed)
     except InvalidValue as error:
         print(error, file=sys.stderr)
         return BAD_INPUT

@@ -40,6 +40,10 @@ LENGTH = 12  # of a digest
 def code_of(experiment: Experiment) -> Code:
     """Returns the digest of each module that has a part in what the experiment's runs are."""
     science = [item for name in SCIENCE if (item := getattr(experiment, name)) is not None]
+    if experiment.source:  # the model of what it has kept, and the loss around it
+        source = experiment.source.experiment
+        science += [source.hparams, source.init, source.keep]
+        science += vars(source.landscape).values() if source.landscape else ()
     trace = _Trace({home(item) for item in science})
     for item in science:
         trace.value(item)

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -60,6 +61,7 @@ class Results:
         attributes: Mapping[str, JSON],
         note: Callable[[str], None] = print,
         code: str = "",
+        facts: Mapping[str, xr.Variable] = MappingProxyType({}),
     ) -> Results:
         """Returns the store at `path` with a row for every run, created or extended where needed.
 
@@ -76,13 +78,14 @@ class Results:
           attributes: of the dataset.
           note: told of every damaged file.
           code: that makes the runs which wait now.
+          facts: over the runs, what is known of the states that they start from.
         Raises:
           InvalidValue: what says which run is where, or that a run is over, is damaged.
         """
         path = Path(path)
         finish_swap(path)
         stored, lost = _mended(path, note) if path.exists() else (None, [])
-        wanted = schema(runs, fields, np.asarray(steps), variables, attributes, stored)
+        wanted = schema(runs, fields, np.asarray(steps), variables, attributes, stored, facts)
         if stored is None or not same_schema(stored, wanted):
             create(beside(path, "new"), wanted, stored)
             swap(path)

@@ -142,6 +142,43 @@ def read_kept(path: Path) -> Kept:
     return Kept(run_ids, steps[:count], {name: leaf[:count, :points] for name, leaf in leaves.items()})
 
 
+def kept_steps(path: Path) -> dict[str, np.ndarray]:
+    """Returns, by run id, the steps at which one program kept states; none of a run that has lost a file.
+
+    Raises:
+      InvalidValue: a description is damaged.
+    """
+    if _is_new(path) or "step" not in (group := _opened(path)):
+        return {}
+    steps, _ = read_array(_array(group, "step"), np.zeros(1, bool))
+    found = {run_id: row[row >= 0] for run_id, row in zip(_run_ids(path, group), steps)}
+    return found | {run_id: np.zeros(0, int) for run_id in lost_runs(path)}
+
+
+def kept_rows(path: Path, run_ids: Sequence[str], names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Returns what these runs of one program kept, [n, K, ...] by path, and reads no more.
+
+    Args:
+      names: of arrays, or none for all of them.
+    Raises:
+      InvalidValue: a file is damaged.
+    """
+    group = _opened(path)
+    places = {run_id: row for row, run_id in enumerate(_run_ids(path, group))}
+    rows, leaves = np.array([places[run_id] for run_id in run_ids], int), {}
+    for name in names or _leaves(group):
+        try:
+            array = _array(group, name)
+            wanted = np.zeros(array.shape[:1], bool)
+            wanted[rows] = True
+            if damages := gone(array, wanted):
+                raise FileNotFoundError(damages[0].file)
+            leaves[name] = np.asarray(array.oindex[rows])
+        except (KeyError, OSError, RuntimeError, ValueError, TypeError) as error:  # what zarr makes of damaged bytes
+            raise InvalidValue(f"{path / name} is damaged or cannot be read: {error}") from None
+    return leaves
+
+
 def leaf_name(path: tuple[Any, ...]) -> str:
     """Returns the name of the array that holds this leaf of what `keep` returns, which may be one array."""
     return jax.tree_util.keystr(path, simple=True, separator=".") or "kept"

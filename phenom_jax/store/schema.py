@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
@@ -34,6 +35,7 @@ def schema(
     variables: Sequence[Variable],
     attributes: Mapping[str, JSON],
     stored: xr.Dataset | None,
+    facts: Mapping[str, xr.Variable] = MappingProxyType({}),
 ) -> xr.Dataset:
     """Returns the dataset as it should be, curves NaN, with the rows and steps that `stored` holds beyond the sweep."""
     kept = None if stored is None else stored.isel(run=(stored["status"] != "waiting").values)
@@ -60,6 +62,9 @@ def schema(
     for name, field in fields.items():
         column = np.array([run[name] for run in values.values()], field.type)
         coordinates[name] = ("run", column, {"long_name": field.help, "hyperparameter": field.kind})
+    for name, known in facts.items():  # rows beyond the sweep have theirs stored
+        column = np.append(known.values, np.full(count - len(runs), np.nan))
+        coordinates[name] = ("run", column, known.attrs)
     curves = {}
     for variable in variables:
         dtype = np.dtype(variable.dtype)

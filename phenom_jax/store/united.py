@@ -106,4 +106,7 @@ def _waiting(like: xr.Dataset, runs: list[Run]) -> xr.Dataset:
         "code": [""] * len(runs),
     }
     labels |= {name: [run.values[name] for run in runs] for name in runs[0].values if name in like.coords}
+    for name, known in like.coords.items():
+        if name not in labels and known.dims == ("run",) and known.dtype.kind == "f":
+            labels[str(name)] = [np.nan] * len(runs)  # what their own part knows of a source
     return rows.assign_coords({name: ("run", np.array(values), like[name].attrs) for name, values in labels.items()})

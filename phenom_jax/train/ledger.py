@@ -135,6 +135,7 @@ def _open(work: Work, directory: Path, code: str, note: Callable[[str], None]) -
             {"experiment": work.experiment.name, "matmul_precision": work.settings.matmul_precision},
             note,
             code,
+            work.experiment.source.facts(work.runs) if work.experiment.source else {},
         )
         for program in work.plan.programs:
             _train_again_what_is_not_kept(results, directory / "kept.zarr" / program.id, note)

@@ -26,7 +26,7 @@ class Decay(NamedTuple):
 class Grokfast(NamedTuple):
     """How many gradients were seen, int32[], and their exponential moving average, shaped like the weights."""
 
-    count: jax.Array
+    seen: jax.Array
     slow: optax.Updates
 
 
@@ -125,13 +125,13 @@ def grokfast(gain: Number = 2.0, memory: Number = 0.98) -> optax.GradientTransfo
     """
 
     def init(params: optax.Params) -> Grokfast:
-        return Grokfast(count=jnp.zeros([], jnp.int32), slow=jax.tree.map(jnp.zeros_like, params))
+        return Grokfast(seen=jnp.zeros([], jnp.int32), slow=jax.tree.map(jnp.zeros_like, params))
 
     def update(updates: optax.Updates, state: Grokfast, params: optax.Params | None = None):
         del params
-        kept = jnp.where(state.count == 0, 0.0, memory)
+        kept = jnp.where(state.seen == 0, 0.0, memory)
         slow = jax.tree.map(lambda slow, update: kept * slow + (1 - kept) * update, state.slow, updates)
-        return jax.tree.map(lambda update, slow: update + gain * slow, updates, slow), Grokfast(state.count + 1, slow)
+        return jax.tree.map(lambda update, slow: update + gain * slow, updates, slow), Grokfast(state.seen + 1, slow)
 
     return optax.GradientTransformation(init, update)  # type: ignore[arg-type]
 

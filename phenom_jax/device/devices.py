@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,7 +16,8 @@ MOST_PER_CORE = 8  # CPU devices: each has threads of its own, a thousand start 
 SHARE_OF_FREE_MEMORY = {"cpu": 0.5, "gpu": 0.9, "tpu": 0.9}
 
 
-class Devices(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Devices:
     """The devices that share the run axis."""
 
     mesh: Mesh

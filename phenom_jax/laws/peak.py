@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
 
 import numpy as np
 
 
-class Peak(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Peak:
     """The most prominent value inside a curve.
 
     Attributes:

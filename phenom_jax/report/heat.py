@@ -24,6 +24,7 @@ _BRIGHTEST = 0.7  # quantile that the colours end at: what an untrained network 
 
 def draw_heat(mark: marks.Heat, results: xr.Dataset) -> matplotlib.figure.Figure | None:
     """Returns the median over runs by x and time: a panel per value of one hyperparameter."""
+    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     x, panel = resolve(results, mark.x, mark.panel)
@@ -46,16 +47,15 @@ def draw_heat(mark: marks.Heat, results: xr.Dataset) -> matplotlib.figure.Figure
     with style():
         figure = blank(4.6 * len(panel_values) + 1.6, 4.4)
         axes = figure.subplots(1, len(panel_values), squeeze=False, sharey=True)[0]
+        edges_X, edges_T = np.arange(len(columns) + 1) - 0.5, _edges(times[rows])
         for axis, value, map_TxX in zip(axes, panel_values, shown, strict=True):
-            image = axis.pcolormesh(
-                np.arange(len(columns) + 1) - 0.5, _edges(times[rows]), map_TxX, cmap="viridis", norm=norm
-            )
+            axis.pcolormesh(edges_X, edges_T, map_TxX, cmap="viridis", norm=norm)
             if border:
                 fitted_TxX = _medians(where(held, panel, value), border.variable, x, columns)[rows]
                 _draw_border(axis, fitted_TxX, times[rows], border)
             _finish(axis, columns, x, title(panel, value))
         axes[0].set_ylabel("training step" if mark.time == "step" else words(mark.time))
-        figure.colorbar(image, ax=axes.tolist(), label=mark.label, extend="max")
+        figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes.tolist(), label=mark.label, extend="max")
         if border:
             figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left")
         counts = np.unique([np.sum(held[x].values == value) // len(panel_values) for value in columns])

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 def work_of(**flags: str):
     runs = parse_sweep(toy.Toy, flags).runs()
-    there = some_devices(1)._replace(platform="gpu")
+    there = dataclasses.replace(some_devices(1), platform="gpu")
     return make_work(toy.toy, runs, Settings(schedule=toy.toy.schedule), there)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import jax
 
@@ -20,20 +20,22 @@ if TYPE_CHECKING:
     from phenom_jax.report.marks import Figure
     from phenom_jax.store.source import SourceRuns
 
-State = Any  # the experiment's own NamedTuple, a pytree
+HP = TypeVar("HP")  # the experiment's own `@hparams` class
+State = TypeVar("State")  # the experiment's own NamedTuple, a pytree
 Metrics = Any  # a NamedTuple of scalars or small arrays
 FloatType = Literal["float32", "float64"]
 
 LABELS = ("run", "step", "run_id", "status", "last_step", "reason")  # what the results call their own
 ENGINE_FLAGS = (  # which no hyperparameter may be named like, and which a preset may set
     *("out", "plan", "debug", "report", "tensorboard", "tensorboard_runs", "zip", "on_diverge", "retire_done"),
-    *("rerun", "accept_changes"),
+    *("rerun", "accept_changes", "keep_ends", "add"),
     *("float_type", "matmul_precision", "devices", "lanes", "group", "compilation_cache", "checkpoint_seconds"),
     *("resolution", "points", "expensive_points", "kept_points", "accelerator", "accelerators"),
     *("distributed", "coordinator_address", "num_processes", "process_id", "shard", "program"),
     *("cluster", "jobs", "concurrent_jobs", "gpus_per_job", "cpus_per_job", "job_hours", "cluster_option"),
 )
-COMMAND_FLAGS = ("preset", "help", "helpfull", "flagfile", "undefok")  # nor like these, which a preset may not set
+COMMAND_FLAGS = ("preset", "help", "helpfull", "flagfile", "undefok")  # nor like these, which a preset may not set,
+COMMAND_FLAGS += ("zips", "quiet")  # nor like what else `train` takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Landscape:
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment:
+class Experiment(Generic[HP, State]):
     """One phenomenon. Every function is pure and sees one run: no run axis, no flags, no files.
 
     Attributes:
@@ -118,11 +120,11 @@ class Experiment:
     """
 
     name: str
-    hparams: type
-    init: Callable[[Any], State]
-    step: Callable[[State, Any, jax.Array], tuple[State, Metrics]] | None
-    measure: Callable[[State, Any], Metrics]
-    expensive: Callable[[State, Any], Metrics] | None = None
+    hparams: type[HP]
+    init: Callable[[HP], State]
+    step: Callable[[State, HP, jax.Array], tuple[State, Metrics]] | None
+    measure: Callable[[State, HP], Metrics]
+    expensive: Callable[[State, HP], Metrics] | None = None
     done: Callable[[Metrics], jax.Array] | None = None
     keep: Callable[[State], Any] | None = None
     landscape: Landscape | None = None
@@ -132,7 +134,7 @@ class Experiment:
     claims: tuple[Claim, ...] = ()
     schedule: Schedule = Schedule()
     float_type: FloatType = "float32"  # unless --float_type says otherwise
-    check_precision: Callable[[Any, FloatType], None] | None = None
+    check_precision: Callable[[HP, FloatType], None] | None = None
     source: SourceRuns | None = None
 
     def __post_init__(self) -> None:

@@ -2,14 +2,15 @@
 
 results = train(grokking, "runs/grokking", seed=range(8), weight_decay=[0, 0.3, 1])
 model, hp = open_run("runs/grokking").state(0)
+norms = measure_kept("runs/grokking", lambda model, hp: weight_norm(model))
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from phenom_jax.store.directory import Where
 
 SETTINGS = {field.name for of in (Settings, Schedule) for field in dataclasses.fields(of)} - {"schedule"}
-SETTINGS |= {"compilation_cache"}
+SETTINGS |= {"compilation_cache", "run"}
 
 
 def train(
@@ -79,7 +80,8 @@ def train(
     groups = [zips] if isinstance(zips, str) else zips
     zipped = [group if isinstance(group, str) else ",".join(group) for group in groups]
     pairs = [*flags.items(), *(("zip", text) for text in zipped)]
-    command = parse(experiment, [f"--{name}={text}" for name, text in pairs])
+    command = parse(experiment, [f"--{name}={text}" for name, text in pairs], trained=True)
+    experiment = command.experiment
     said = [experiment.name, repr(str(out)), *(f"{name}={text!r}" for name, text in flags.items())]
     call = f"train({', '.join([*said, f'zips={zipped}'] if zipped else said)})"
     with borrowed_jax(command.settings, command.compilation_cache), place(out) as path:
@@ -199,9 +201,56 @@ class SavedSweep:
         """Returns the id and the hyperparameters of a run."""
         run_ids = self.results["run_id"].values.tolist()
         row = run_ids.index(run) if run in run_ids else run
-        if not isinstance(row, int) or not -len(run_ids) <= row < len(run_ids):
+        if not isinstance(row, int | np.integer) or not -len(run_ids) <= row < len(run_ids):
             raise InvalidValue(f"run: {run!r}, allowed is 0 to {len(run_ids) - 1} or a run id of the results")
         return run_ids[row], {name: self.results[name].values[row].item() for name in fields(self.experiment.hparams)}
+
+
+def measure_kept(
+    directory: Where, measure: Callable[[Any, Any], Any], experiment: Experiment | None = None
+) -> xr.Dataset:
+    """Returns a measure of every state that a sweep has kept, over (run, step), labelled like its results.
+
+    Args:
+      directory: the `out` of a sweep, in parts or whole, also while it trains.
+      measure: `(kept, hp) -> metrics`, pure and of one run, as the experiment's own: an array, or a NamedTuple of them.
+        Both arguments are padded as in the sweep. It is computed in JAX's own float type.
+      experiment: as in `open_run`.
+    Raises:
+      InvalidValue: there is no sweep, or it has kept nothing.
+    """
+    import xarray as xr
+
+    from phenom_jax.source import FromSource
+    from phenom_jax.store.source import SourceRuns
+
+    def named(metrics: Any) -> Any:
+        return metrics if hasattr(metrics, "_fields") else NamedTuple("Measured", [("measured", jax.Array)])(metrics)
+
+    kept = Experiment(
+        name="kept",
+        hparams=FromSource,
+        init=lambda hp: hp.start.kept,
+        step=None,
+        measure=lambda state, hp: named(measure(state, hp.start.hp)),
+    )
+    source = SourceRuns(str(directory), "directory", experiment)
+    floats = jnp.result_type(float).name
+    flat = train(source.bind(kept), quiet=True, source=list(source.checkpoints), float_type=floats).isel(step=-1)
+    steps, column = np.unique(flat["source_step"].values.astype(int), return_inverse=True)
+    places, row = np.unique(flat["source"].values, return_inverse=True)
+    measured = {}
+    for name, array in flat.data_vars.items():
+        values = np.full((len(places), len(steps), *array.shape[1:]), np.nan, array.dtype)
+        values[row, column] = array.values
+        measured[name] = ("run", "step", *array.dims[1:]), values, array.attrs
+    runs = [source.runs[place] for place in places.tolist()]
+    labels: dict[str, Any] = {"run_id": ("run", [run.id for run in runs])}
+    labels["step"] = ("step", steps, {"long_name": "training step", "units": "steps"})
+    for name, field in fields(source.experiment.hparams).items():
+        said = {"long_name": field.help, "hyperparameter": field.kind}
+        labels[name] = ("run", [run.values[name] for run in runs], said)
+    return xr.Dataset(measured, labels)
 
 
 def _flags(experiment: Experiment, asked: Mapping[str, Any]) -> dict[str, str]:

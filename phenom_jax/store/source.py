@@ -61,23 +61,26 @@ class SourceRuns:
     Attributes:
       experiment: theirs.
       float_type: in which they were trained.
-      checkpoints: how many states each has kept, by the place of the run in its sweep.
+      runs: by their places in the sweep.
+      checkpoints: how many states each has kept.
       quantities: what is known of every kept state, by name: its step, the scalar measures then as `source_NAME`, and
         the numbers in which the runs differ as `trained_with_NAME`.
     """
 
-    def __init__(self, directory: str | Path, flag: str = "run"):
+    def __init__(self, directory: str | Path, flag: str = "run", experiment: Experiment | None = None):
         """Reads which states there are; what is in them is read when it is asked for.
 
         Args:
           directory: the --out of the sweep.
           flag: that names it, for what is raised.
+          experiment: that it is of, where that cannot be imported.
         Raises:
           InvalidValue: it is no run directory, cannot be imported, or has kept nothing.
         """
         directory = Path(directory)
         config = read_config(directory, flag)
-        self.experiment, self.float_type = experiment_of(directory, flag), config.settings.float_type
+        self.experiment = experiment or experiment_of(directory, flag)
+        self.float_type = config.settings.float_type
         if issubclass(self.experiment.hparams, FromSource):
             raise InvalidValue(f"{flag}: {directory} has a source itself, allowed is a sweep without")
         try:
@@ -100,6 +103,7 @@ class SourceRuns:
                 f"{flag}: {directory} has no kept states, {over} of {len(status)} runs have trained to their end; "
                 "states are kept at the end of a run of an experiment that keeps any"
             )
+        self.runs = {place: kept.run for place, kept in self._kept.items()}
         self.checkpoints = {place: len(kept.steps) for place, kept in self._kept.items()}
         results = self.experiment.summarise(results)
         declared = fields(self.experiment.hparams)
@@ -122,8 +126,9 @@ class SourceRuns:
     def anchors(self, chosen: Iterable[tuple[int, int]]) -> list[Anchor]:
         """Returns the Anchors of these kept states, each the place of a run and of a state of it."""
         return [
-            Anchor(place, checkpoint, self._checksum(place, checkpoint), self._seed(place), self._at(place).store.name)
+            Anchor(place, checkpoint, self._checksum(place, checkpoint), int(kept.run.values["seed"]), kept.store.name)
             for place, checkpoint in chosen
+            for kept in [self._at(place)]
         ]
 
     def start(self, values: Mapping[str, Value]) -> Start:
@@ -170,9 +175,6 @@ class SourceRuns:
         if place not in self._kept:
             raise InvalidValue(f"source: {place} is not one of the runs with kept states: {ranges(sorted(self._kept))}")
         return self._kept[place]
-
-    def _seed(self, place: int) -> int:
-        return int(self._at(place).run.values["seed"])
 
     def _read(self, place: int) -> dict[str, np.ndarray]:
         """Returns the kept states of a run, [k, ...] by path."""

@@ -52,7 +52,6 @@ def chains(coefficient, facts, spread=0.02, chains=4, status="finished", measure
         "batch_counts": np.full((len(points), BATCHES), DRAWS / BATCHES),
         "batch_means": (llc + spread * draw.normal(size=(BATCHES, len(points)))).T / N_BETA,
         "batch_squares": np.full((len(points), BATCHES), DRAWS / BATCHES * (0.5 / N_BETA) ** 2),
-        **{name: np.asarray(fact, float)[source, checkpoint] for name, fact in facts.items()},
     }
     always = {"llc": llc, "draw_loss": llc / N_BETA, "furthest": np.full(len(points), 3.0)}
     for name, value in dict(measured).items():
@@ -65,6 +64,7 @@ def chains(coefficient, facts, spread=0.02, chains=4, status="finished", measure
         return ("run", "step", *["stretch"] * (values.ndim - 1)), curve, {"long_name": name}
 
     labels = {name: ("run", column, {"hyperparameter": "swept"}) for name, column in values.items()}
+    labels |= {name: ("run", np.asarray(fact, float)[source, checkpoint]) for name, fact in facts.items()}
     labels["status"] = ("run", np.broadcast_to(status, len(points)))
     labels |= {"run_id": ("run", np.arange(len(points)).astype(str)), "step": STEPS}
     curves = {name: over_steps(name, values) for name, values in (looked_at_once | always).items()}

@@ -20,6 +20,7 @@ from phenom_jax.sizes import Size, draw_columns, exactly
 from phenom_jax.store.config import make_config
 from phenom_jax.store.dataset import open_results
 from phenom_jax.store.directory import RunDirectory
+from phenom_jax.store.ends import earlier_in
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.settings import Settings
 from phenom_jax.train.loop import Outcome, train
@@ -128,7 +129,8 @@ def train_in(
     sweep = parse_sweep(experiment.hparams, flags)
     settings = settings or Settings(schedule=experiment.schedule, group=2, lanes=4 * devices)
     settings = dataclasses.replace(settings, float_type=jnp.result_type(float).name)
-    work = make_work(experiment, sweep.runs(), settings, some_devices(devices))
+    earlier = earlier_in(path, experiment)
+    work = make_work(experiment, sweep.runs(), settings, some_devices(devices), None, earlier)
     config = make_config(experiment, "a test", sweep, settings, {})
     with RunDirectory(path, config) as directory, Progress(len(sweep)) as progress:
         return train(work, directory, progress, stop or Stop())

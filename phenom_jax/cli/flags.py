@@ -35,6 +35,7 @@ SWITCHES = {
     "tensorboard": (True, "write tensorboard/: quantiles over runs, counts, hyperparameters"),
     "distributed": (False, "one of several processes that train together, as SLURM, Open MPI, Kubernetes or TPU say"),
     "accept_changes": (False, "keep what other code made in the directory beside what this code makes, marked as such"),
+    "keep_ends": (False, "keep runs whole as they end, so that a command with more --steps trains them on"),
     "retire_done": (True, "a run that meets the experiment's `done` leaves before its last step"),
 }
 LISTS = {
@@ -123,6 +124,7 @@ def parse(experiment: Experiment, arguments: Sequence[str], trained: bool = Fals
             on_diverge=option["on_diverge"],
             rerun=None if option["rerun"] == "none" else option["rerun"],
             accept_changes=given.accept_changes,
+            keep_ends=_keep_ends(experiment, given),
             matmul_precision=option["matmul_precision"],
             checkpoint_seconds=option["checkpoint_seconds"],
         ),
@@ -141,13 +143,13 @@ def parse(experiment: Experiment, arguments: Sequence[str], trained: bool = Fals
 
 
 def help_text(experiment: Experiment) -> str:
-    """Returns what --help prints: the experiment, every flag with its default, and the presets."""
-    declared = flags_of(experiment)
+    """Returns what --help prints: the experiment, every flag with what the default job has, and the presets."""
+    declared, default_job = flags_of(experiment), _preset(experiment.presets, "").flags
     sections = [(sys.modules[experiment.hparams.__module__].__doc__ or experiment.name).strip(), GRAMMAR]
     for kind, title in KINDS.items():
-        rows = [_row(field) for field in declared if field.kind == kind]
+        rows = [_row(field, default_job) for field in declared if field.kind == kind]
         sections += [_section(title, rows)] if rows else []
-    engine = [_row(field) for field in _options(experiment)]
+    engine = [_row(field, default_job) for field in _options(experiment)]
     engine += [(f"--[no]{name}", f"{text} (default {str(on).lower()})") for name, (on, text) in SWITCHES.items()]
     engine += [(f"--{name}=", text) for name, text in LISTS.items()]
     sections.append(_section("The engine", engine))
@@ -294,6 +296,15 @@ def _group(distributed: bool, option: Mapping[str, Any]) -> Group | None:
     return None
 
 
+def _keep_ends(experiment: Experiment, given: absl_flags.FlagValues) -> bool:
+    if given.keep_ends and experiment.step is None:
+        raise InvalidValue(f"keep_ends: has no effect, for runs of {experiment.name} have no steps")
+    for name, none in {"shard": "", "program": "", "cluster": "none"}.items():
+        if given.keep_ends and (given[name].value or none) != none:
+            raise InvalidValue(f"keep_ends: has no effect with --{name}, for parts are not trained longer")
+    return given.keep_ends
+
+
 def _sweep(experiment: Experiment, given: absl_flags.FlagValues) -> Sweep:
     texts = {field.name: getattr(given, field.name) for field in flags_of(experiment)}
     zips = [text for text in given.zip if text]
@@ -307,9 +318,9 @@ def _check_effect(experiment: Experiment, sweep: Sweep, asked: Sequence[str]) ->
     """Raises InvalidValue if a flag that was given has no effect on any run: none is silently ignored."""
     if not asked or not hasattr(experiment.hparams, "unused"):
         return
-    idle = set(asked)
+    idle, unused = set(asked), {}
     for run in sweep.runs():
-        unused: Mapping[str, str] = build(experiment.hparams, run.values).unused()  # type: ignore[attr-defined]
+        unused = build(experiment.hparams, run.values).unused()  # type: ignore[attr-defined]
         idle &= unused.keys()
         if not idle:
             return
@@ -335,9 +346,9 @@ def _chosen(sweep: Sweep, texts: Sequence[str]) -> tuple[str, ...]:
     return chosen
 
 
-def _row(field: Field) -> tuple[str, str]:
+def _row(field: Field, default_job: Mapping[str, str]) -> tuple[str, str]:
     free = field.type is str and not field.choices
-    return f"--{field.name}={field.default}", field.help if free else f"{field.help} ({allowed(field)})"
+    return f"--{field.name}={default_job.get(field.name, field.default)}", field.help if free else f"{field.help} ({allowed(field)})"
 
 
 def _section(title: str, rows: Sequence[tuple[str, str]]) -> str:

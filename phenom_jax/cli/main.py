@@ -29,8 +29,9 @@ from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.tables import write_runs
 from phenom_jax.store.config import Config, make_config
 from phenom_jax.store.dataset import open_results, read_statuses
+from phenom_jax.store.derived import save_derived
 from phenom_jax.store.directory import RunDirectory, agrees, share_out
-from phenom_jax.store.united import count_statuses
+from phenom_jax.store.united import STORE, count_statuses
 from phenom_jax.sweep.parts import shared_out
 from phenom_jax.sweep.plan import describe
 from phenom_jax.sweep.status import OVER
@@ -107,7 +108,7 @@ def _do(experiment: Experiment, command: Command, typed: str) -> int:
 
 def _run(experiment: Experiment, command: Command, typed: str) -> int:
     part = command.part
-    work = prepare(experiment, command.sweep, command.settings, part)
+    work = prepare(experiment, command.sweep, command.settings, command.out, part)
     console = _console()
     lanes = []
     if command.plan or command.settings.lanes:  # the probe is kept, training does not repeat it
@@ -145,14 +146,14 @@ def _say_what_is_there(command: Command, whole: Config, out: Path, config: Confi
         share_out(command.out, whole, command.part.split, writes=False)
     if agrees(out, config):
         store = out.expanduser() / "results.zarr"
-        statuses = read_statuses(store) if store.exists() else []
+        statuses = read_statuses(store).values() if store.exists() else []
         print(f"{sum(status in OVER for status in statuses)} of {runs} runs are done in {out}, where training goes on")
 
 
 def _foresee(experiment: Experiment, command: Command, name: str, count: int) -> int:
     """Prints what the sweep would take on other devices than those at hand."""
     accelerator, console = named_accelerator(name), _console()
-    there = all_devices(AXIS)._replace(platform=accelerator.platform, kind=name, count=count)
+    there = dataclasses.replace(all_devices(AXIS), platform=accelerator.platform, kind=name, count=count)
     work = make_work(experiment, command.sweep.runs(), command.settings, there, command.part)
     check_asked(work)
     show_plan(work.plan, [], there, console)
@@ -223,9 +224,10 @@ def _show(experiment: Experiment, command: Command, directory: RunDirectory, con
     if report and not command.part:
         results, findings = report.results, report.findings
     else:
-        results = experiment.summarise(open_results(directory.path / "results.zarr"))
+        results = experiment.summarise(open_results(directory.path / STORE))
         findings = decide_all(experiment.claims, results)
         write_runs(directory.path / "runs.csv", results)
+    save_derived(directory.path / STORE, results)
     if command.tensorboard:
         write_tensorboard(directory.path / "tensorboard", results, command.tensorboard_runs)
     show(results, findings, console)

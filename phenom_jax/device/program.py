@@ -121,14 +121,14 @@ class CompiledProgram:
         """Returns `lanes[order]`: lanes moved so that the live ones lie evenly over devices and densely in groups."""
         return jax.jit(_rows, out_shardings=self.sharding)(lanes, order)
 
-    def handed_in(self, lanes: Lane, chosen: np.ndarray) -> tuple[Any, Any, Any]:
-        """Returns records, first step and metrics of divergence of the n `chosen` lanes, on the host of every process.
+    def handed_in(self, lanes: Lane, chosen: np.ndarray, whole: bool = False) -> Lane:
+        """Returns the n `chosen` lanes on the host of every process, without hp, state and latest unless `whole`.
 
         As many rows as the next power of two are read, so that few programs are compiled for it.
         """
         count = min(1 << (len(chosen) - 1).bit_length(), self.layout.total)
         rows = np.resize(chosen, count).astype(np.int32)
-        wanted = (lanes.records, lanes.diverged_step, lanes.diverged_metrics)
+        wanted = lanes if whole else lanes._replace(hp=(), state=(), latest=())
         read = processes.to_host(jax.jit(_rows, out_shardings=self._whole)(wanted, rows))
         return jax.tree.map(lambda x: x[: len(chosen)], read)
 

@@ -17,7 +17,8 @@ from phenom_jax.experiment import Experiment, Schedule
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.store.code import Code, called, code_of, digest, home
 from phenom_jax.store.provenance import Environment, Start, environment, read_environment, read_start
-from phenom_jax.sweep.axes import Sweep
+from phenom_jax.sweep.axes import Run, Sweep
+from phenom_jax.sweep.longer import superseded
 from phenom_jax.sweep.settings import DECIDING, Settings
 
 # Of run directories, an entry of their config.json; the first had none. Raise it when something in a directory comes to
@@ -185,7 +186,7 @@ def make_config(
 
 
 def differences(earlier: Config, config: Config) -> Iterator[str]:
-    """Yields a line per field in which the command disagrees with the directory."""
+    """Yields a line per field in which the command disagrees with the directory. Runs may give way to longer ones."""
     if earlier.experiment != config.experiment:
         yield _disagreement("experiment", earlier.experiment, config.experiment)
         return
@@ -193,7 +194,8 @@ def differences(earlier: Config, config: Config) -> Iterator[str]:
     yield from (_disagreement(name, before[name], now[name]) for name in before if before[name] != now[name])
     if earlier.part != config.part:
         yield _disagreement("parts", earlier.part or "none", config.part or "none")
-    if {run.id for run in config.sweep.runs()} >= {run.id for run in earlier.sweep.runs()}:
+    gone = left_out(earlier, config)
+    if len(superseded(gone, config.sweep.runs())) == len(gone) and not (gone and earlier.part):
         return
     axes, offered = dict(earlier.sweep.axes), dict(config.sweep.axes)
     axes |= {name: () for name in offered if name not in axes}
@@ -204,6 +206,12 @@ def differences(earlier: Config, config: Config) -> Iterator[str]:
     if not lacking:
         zips = (" ".join(map(",".join, sweep.zips)) or "none" for sweep in (earlier.sweep, config.sweep))
         yield _disagreement("zip", *zips)
+
+
+def left_out(earlier: Config, config: Config) -> list[Run]:
+    """Returns the runs of the directory that the command leaves out."""
+    offered = {run.id for run in config.sweep.runs()}
+    return [run for run in earlier.sweep.runs() if run.id not in offered]
 
 
 def _deciding(settings: Settings) -> dict[str, object]:

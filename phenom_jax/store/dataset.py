@@ -22,7 +22,8 @@ import zarr
 from phenom_jax.hparams import Field, InvalidValue
 from phenom_jax.store.chunks import WITH_EMPTY, chunk_files, write_rows
 from phenom_jax.store.damage import read_labels, read_store, refused
-from phenom_jax.store.schema import JSON, beside, create, finish_swap, same_schema, schema, swap
+from phenom_jax.store.longer import with_longer
+from phenom_jax.store.schema import JSON, beside, create, drop_derived, finish_swap, same_schema, schema, swap
 from phenom_jax.sweep.axes import Run
 from phenom_jax.sweep.recorded import Variable
 from phenom_jax.sweep.status import STATUSES
@@ -37,7 +38,8 @@ class Results:
 
     def __init__(self, path: str | os.PathLike[str], steps: np.ndarray, code: str) -> None:
         with zarr.config.set(WITH_EMPTY):
-            arrays = dict(zarr.open_group(path, mode="r+").arrays())
+            group = zarr.open_group(path, mode="r+")
+            arrays: dict[str, Any] = {name: group[name] for name in group.attrs["order"]}  # type: ignore[union-attr]
         self._curves = {name: array for name, array in arrays.items() if array.ndim > 1}
         self._labels = {name: arrays[name] for name in ("last_step", "reason", "code", "status")}
         self._last_step, self._reason, self._code, self._status = (
@@ -61,12 +63,14 @@ class Results:
         attributes: Mapping[str, JSON],
         note: Callable[[str], None] = print,
         code: str = "",
+        starts: Mapping[str, str] = MappingProxyType({}),
         facts: Mapping[str, xr.Variable] = MappingProxyType({}),
     ) -> Results:
         """Returns the store at `path` with a row for every run, created or extended where needed.
 
         Rows that are not waiting are kept bit for bit, whether or not they are in `runs`, and at their own steps: the
-        step axis is the union of `steps` and those of the kept rows. Killed in between, the next open finds the old
+        step axis is the union of `steps` and those of the kept rows. Only a longer run takes the place of a shorter one
+        that is in `runs` no more. Killed in between, the next open finds the old
         store or the new one. Runs whose values are damaged on disk wait again.
 
         Args:
@@ -78,6 +82,7 @@ class Results:
           attributes: of the dataset.
           note: told of every damaged file.
           code: that makes the runs which wait now.
+          starts: by run id, the shorter run from whose end it goes on: it has begun, and has its curves.
           facts: over the runs, what is known of the states that they start from.
         Raises:
           InvalidValue: what says which run is where, or that a run is over, is damaged.
@@ -85,9 +90,12 @@ class Results:
         path = Path(path)
         finish_swap(path)
         stored, lost = _mended(path, note) if path.exists() else (None, [])
-        wanted = schema(runs, fields, np.asarray(steps), variables, attributes, stored, facts)
-        if stored is None or not same_schema(stored, wanted):
-            create(beside(path, "new"), wanted, stored)
+        if stored is not None:
+            drop_derived(path)  # they say nothing of what is trained from here on
+        held = with_longer(stored, runs, fields, starts) if stored is not None else None
+        wanted = schema(runs, fields, np.asarray(steps), variables, attributes, held, facts)
+        if stored is None or held is not stored or not same_schema(stored, wanted):
+            create(beside(path, "new"), wanted, held)
             swap(path)
         results = cls(path, steps, code)
         results.reset([run_id for run_id in lost if run_id in results._rows])
@@ -203,14 +211,15 @@ def open_results(path: str | os.PathLike[str]) -> xr.Dataset:
     return found.results
 
 
-def read_statuses(path: str | os.PathLike[str]) -> list[str]:
-    """Returns the status of every run of the store at `path`.
+def read_statuses(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Returns the status of every run of the store at `path`, by run id.
 
     Raises:
       FileNotFoundError: there is no store.
       InvalidValue: a file is damaged.
     """
-    return _settled(Path(path), read_labels)["status"].tolist()
+    labels = _settled(Path(path), read_labels)
+    return dict(zip(labels["run_id"].tolist(), labels["status"].tolist()))
 
 
 def read_codes(path: str | os.PathLike[str]) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -41,17 +42,18 @@ class Kept(NamedTuple):
 class KeptStates:
     """The kept states of one program, written by one process in whole rows; writing a row again changes nothing."""
 
-    def __init__(self, path: Path, run_ids: Sequence[str]):
+    def __init__(self, path: Path, run_ids: Sequence[str], attributes: Mapping[str, Any] = MappingProxyType({})):
         """Makes or opens the group at `path`, with rows for these runs and those it has.
 
+        Args:
+          attributes: of a new group.
         Raises:
           OSError: the disk refused.
           InvalidValue: a description is damaged.
         """
         new = _is_new(path)
         known = [] if new else _run_ids(path, _opened(path))
-        with zarr.config.set(WITH_EMPTY):
-            self._group = zarr.open_group(path, mode="a", attributes={"format": FORMAT} if new else None)
+        self._group = zarr.open_group(path, mode="a", attributes={"format": FORMAT, **attributes} if new else None)
         present = set(known)
         self._ids = known + [run_id for run_id in run_ids if run_id not in present]
         self._rows = {run_id: row for row, run_id in enumerate(self._ids)}
@@ -179,6 +181,11 @@ def kept_rows(path: Path, run_ids: Sequence[str], names: Sequence[str] = ()) -> 
     return leaves
 
 
+def leaves_by_name(tree: Any) -> dict[str, Any]:
+    """Returns the leaves of what `keep` returns by the name of the array that holds each."""
+    return {leaf_name(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
+
+
 def leaf_name(path: tuple[Any, ...]) -> str:
     """Returns the name of the array that holds this leaf of what `keep` returns, which may be one array."""
     return jax.tree_util.keystr(path, simple=True, separator=".") or "kept"
@@ -216,8 +223,7 @@ def forget(path: Path, run_ids: Sequence[str]) -> None:
     Raises:
       OSError: the disk refused.
     """
-    with zarr.config.set(WITH_EMPTY):
-        group = zarr.open_group(path, mode="r+")
+    group = zarr.open_group(path, mode="r+")
     if "step" in group:
         rows = {run_id: row for row, run_id in enumerate(_run_ids(path, group))}
         _complete(_array(group, "step"), [rows[run_id] for run_id in run_ids])
@@ -281,7 +287,8 @@ def _complete(steps: zarr.Array, forgotten: Sequence[int] = ()) -> None:
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array:
-    return group[name]  # type: ignore[return-value]
+    with zarr.config.set(WITH_EMPTY):  # it counts where an array is opened, not its group
+        return group[name]  # type: ignore[return-value]
 
 
 def _refused(path: Path, file: Path) -> InvalidValue:

@@ -52,7 +52,7 @@ def open_sweep(directory: str | Path) -> xr.Dataset:
 
 def count_statuses(directory: str | Path) -> Counter[str]:
     """Returns how many runs of a sweep in parts have which status, without those of parts that have not begun."""
-    return Counter(status for statuses in _of_parts(Path(directory), read_statuses) for status in statuses)
+    return Counter(status for found in _of_parts(Path(directory), read_statuses) for status in found.values())
 
 
 def codes_in(directory: str | Path) -> Counter[tuple[str, str]]:

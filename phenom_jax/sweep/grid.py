@@ -24,11 +24,13 @@ class Grid(NamedTuple):
         return self._replace(steps=np.full_like(self.steps, NEVER))
 
 
-def measure_grid(schedule: Schedule, steps: Collection[int]) -> Grid:
+def measure_grid(schedule: Schedule, steps: Collection[int], earlier: Collection[tuple[Grid, int]] = ()) -> Grid:
     """Returns the measure steps of a sweep: 0, log-spaced multiples of the resolution, and every run's last step.
 
     Args:
       steps: how long the runs train; multiples of `schedule.resolution`.
+      earlier: grids on which runs ended that may be trained longer, each with the last step that one of them reached.
+        Up to there the grid is theirs, so that curves go on where they left off.
     """
     longest, resolution = max(steps), schedule.resolution
     spaced = np.geomspace(resolution, longest, schedule.points) if longest else []
@@ -42,4 +44,12 @@ def measure_grid(schedule: Schedule, steps: Collection[int]) -> Grid:
         chosen[-1] = True
         return chosen
 
-    return Grid(points, subset(schedule.expensive_points), subset(schedule.kept_points))
+    grid = Grid(points, subset(schedule.expensive_points), subset(schedule.kept_points))
+    if not earlier:
+        return grid
+    after = points > max(end for _, end in earlier)
+    parts = [Grid(*(column[each.steps <= end] for column in each)) for each, end in earlier]
+    steps_of, expensive, kept = map(np.concatenate, zip(*parts, Grid(*(column[after] for column in grid))))
+    united = np.unique([*steps_of, *steps]).astype(np.int32)
+    last = united == united[-1]
+    return Grid(united, np.isin(united, steps_of[expensive]) | last, np.isin(united, steps_of[kept]) | last)

@@ -13,6 +13,7 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -112,12 +113,19 @@ class Plan:
         return 1 - sum(program.useful_flops for program in self.programs) / self.flops if self.flops else 0.0
 
 
-def make_plan(experiment: Experiment, runs: Sequence[Run], platform: str, devices: int) -> Plan:
+def make_plan(
+    experiment: Experiment,
+    runs: Sequence[Run],
+    platform: str,
+    devices: int,
+    bounds: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> Plan:
     """Returns the plan of least nominal time for these runs.
 
     Args:
       platform: "cpu", "gpu" or "tpu".
       devices: how many of them share the work.
+      bounds: the padded sizes, by name, of runs that have no choice, by their ids.
     Raises:
       InvalidValue: a run's hyperparameters are not allowed.
     """
@@ -127,7 +135,12 @@ def make_plan(experiment: Experiment, runs: Sequence[Run], platform: str, device
     for alike in _by_statics(experiment, runs).values():
         costs = _Costs(experiment, experiment.hp(alike[0].values))
         own = {run.id: costs.sizes(run) for run in alike}
-        for chosen, padded in _partition(alike, own, costs, rate, machine.compile_seconds):
+        found = {run.id: tuple(bounds[run.id][name] for name in costs.names) for run in alike if run.id in bounds}
+        free = [run for run in alike if run.id not in found]
+        for chosen, padded in _partition(free, own, costs, rate, machine.compile_seconds):
+            found |= {run.id: padded for run in chosen}
+        for padded in dict.fromkeys(found.values()):
+            chosen = [run for run in alike if found[run.id] == padded]
             programs.append(
                 Program(
                     experiment=experiment,
@@ -216,7 +229,7 @@ def _partition(
     With one size that varies this is the optimum over all partitions; with several, over intervals of that order.
     Intervals that come to equal bounds are one group: they share their program.
     """
-    present = set(own.values())
+    present = {own[run.id] for run in runs}
     bounds = {sizes: _rounded_up(sizes, present) for sizes in present}
     distinct = sorted(set(bounds.values()), key=lambda sizes: (costs.step(sizes), costs.run(sizes, 0), sizes))
     lengths = {sizes: collections.Counter[int]() for sizes in distinct}

@@ -24,6 +24,7 @@ class Settings:
       checkpoint_seconds: the cadence of checkpoints.
       rerun: runs of this status are trained again, those of other code, or all.
       accept_changes: runs of other code are kept beside those of this one.
+      keep_ends: the whole lane of a run is kept as it was at its end, so that longer runs can go on from there.
     """
 
     float_type: Literal["float32", "float64"] = "float32"
@@ -37,3 +38,4 @@ class Settings:
     checkpoint_seconds: float = 60.0
     rerun: Literal["failed", "diverged", "changed", "all"] | None = None
     accept_changes: bool = False
+    keep_ends: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,8 @@ from phenom_jax.device.work import Work
 from phenom_jax.hparams import InvalidValue, fields
 from phenom_jax.store.dataset import Results
 from phenom_jax.store.directory import RunDirectory
-from phenom_jax.store.kept import KeptStates, forget, lost_runs
+from phenom_jax.store.ends import ends_store
+from phenom_jax.store.kept import KeptStates, forget, kept_steps, lost_runs
 from phenom_jax.sweep.recorded import recorded_variables
 from phenom_jax.sweep.status import OVER, STATUSES
 
@@ -26,7 +28,7 @@ LAST_ATTEMPTS = 5  # when nothing is left to do but to write
 
 
 class Handed(NamedTuple):
-    """What n runs of one program hand in, on the host."""
+    """What n runs of one program hand in, on the host; the lanes of those that ended where ends are kept."""
 
     program_id: str
     run_ids: list[str]
@@ -36,6 +38,7 @@ class Handed(NamedTuple):
     status: list[str]
     step: np.ndarray
     reason: list[str]
+    lanes: Mapping[str, np.ndarray] = MappingProxyType({})  # [n, ...] by path
 
 
 class Ledger:
@@ -53,9 +56,10 @@ class Ledger:
         """
         self._note = note
         self._results = processes.on_first(lambda: _open(work, directory.path, directory.config.code, note))
-        self._kept_path = directory.path / "kept.zarr"
-        self._program_runs = {program.id: [run.id for run in program.runs] for program in work.plan.programs}
+        self._path, self._code, self._grid = directory.path, directory.config.code, work.grid
+        self._programs = {program.id: program for program in work.plan.programs}
         self._kept: dict[str, KeptStates] = {}
+        self._ends: dict[str, KeptStates] = {}
         self._queue: list[Handed] = []
         self._refused = ""
         self._retry_at = 0.0
@@ -115,13 +119,24 @@ class Ledger:
 
     def _keep(self, handed: Handed) -> None:
         over = [i for i, status in enumerate(handed.status) if status in OVER]
-        if not handed.kept or not over:
-            return
-        if handed.program_id not in self._kept:
-            path = self._kept_path / handed.program_id
-            self._kept[handed.program_id] = KeptStates(path, self._program_runs[handed.program_id])
-        kept = {path: leaf[over] for path, leaf in handed.kept.items()}
-        self._kept[handed.program_id].write([handed.run_ids[i] for i in over], kept, handed.kept_step[over])
+        run_ids = [handed.run_ids[i] for i in over]
+        if handed.kept and over:
+            kept = {path: leaf[over] for path, leaf in handed.kept.items()}
+            self._kept_of(handed.program_id).write(run_ids, kept, handed.kept_step[over])
+        if handed.lanes:
+            lanes = {path: leaf[over, None] for path, leaf in handed.lanes.items()}
+            self._ends_of(handed.program_id).write(run_ids, lanes, handed.step[over, None])
+
+    def _kept_of(self, program_id: str) -> KeptStates:
+        if program_id not in self._kept:
+            path = self._path / "kept.zarr" / program_id
+            self._kept[program_id] = KeptStates(path, [run.id for run in self._programs[program_id].runs])
+        return self._kept[program_id]
+
+    def _ends_of(self, program_id: str) -> KeptStates:
+        if program_id not in self._ends:
+            self._ends[program_id] = ends_store(self._path, self._programs[program_id], self._grid, self._code)
+        return self._ends[program_id]
 
 
 def _open(work: Work, directory: Path, code: str, note: Callable[[str], None]) -> Results:
@@ -135,6 +150,7 @@ def _open(work: Work, directory: Path, code: str, note: Callable[[str], None]) -
             {"experiment": work.experiment.name, "matmul_precision": work.settings.matmul_precision},
             note,
             code,
+            work.starts,
             work.experiment.source.facts(work.runs) if work.experiment.source else {},
         )
         for program in work.plan.programs:
@@ -162,6 +178,7 @@ def _asked_again(results: Results, rerun: str | None, code: str, note: Callable[
 def _train_again_what_is_not_kept(results: Results, path: Path, note: Callable[[str], None]) -> None:
     """Sets ended runs whose kept states have lost a file back to waiting."""
     lost, status = lost_runs(path), results.statuses()
+    lost += [run_id for run_id, steps in kept_steps(path).items() if len(steps) and run_id not in status]  # see Results
     again = [run_id for run_id in lost if status.get(run_id) in ("finished", "done", "diverged")]
     if again:
         note(f"WARNING: files of {path} are damaged or gone: {len(again)} runs are trained again")

@@ -14,7 +14,7 @@ from phenom_jax.device.placement import busiest, dense_order, smaller
 from phenom_jax.device.program import CompiledProgram, Lane, Layout
 from phenom_jax.device.work import Work
 from phenom_jax.hparams import stack_hps
-from phenom_jax.store.kept import leaf_name
+from phenom_jax.store.kept import leaves_by_name
 from phenom_jax.sweep.plan import Program
 from phenom_jax.sweep.recorded import step_metric_names
 from phenom_jax.sweep.status import Status
@@ -74,6 +74,10 @@ class Roster:
         if self.parked.run_ids:
             states = jax.tree.map(lambda a, b: np.concatenate([a, b]), self.parked.lanes, states)
         self.parked = Parked([*self.parked.run_ids, *filter(None, run_ids)], states)
+
+    def room(self) -> int:
+        """Returns how many lanes are free beside those that parked runs will take."""
+        return max(0, self.in_lane.count(None) - len(self.parked.run_ids))
 
     def held(self) -> set[str]:
         """Returns the runs that have begun: in lanes or parked."""
@@ -138,17 +142,19 @@ class Roster:
 
     def hand_in(self, chosen: np.ndarray) -> Handed:
         """Returns what the chosen lanes recorded, read from the devices; those whose run ended become free."""
-        records, bad_step, bad = self.compiled.handed_in(self.lanes, chosen)
-        kept = jax.tree.leaves_with_path(records.kept)
+        whole = self._work.settings.keep_ends and bool((self.status[chosen] > Status.RUNNING).all())
+        lanes: Any = self.compiled.handed_in(self.lanes, chosen, whole)
+        records, bad = lanes.records, zip(lanes.diverged_step, lanes.diverged_metrics)
         handed = Handed(
             program_id=self._program.id,
             run_ids=[str(self.in_lane[lane]) for lane in chosen],
             metrics=records.metrics,
-            kept={leaf_name(path): leaf for path, leaf in kept},
+            kept=leaves_by_name(records.kept),
             kept_step=records.kept_step,
             status=[str(Status(self.status[lane])) for lane in chosen],
             step=self.step[chosen],
-            reason=[self._reason(int(step), int(bits)) for step, bits in zip(bad_step, bad)],
+            reason=[self._reason(int(step), int(bits)) for step, bits in bad],
+            lanes=leaves_by_name({"lane": lanes}) if whole else {},
         )
         for lane in chosen[self.status[chosen] > Status.RUNNING]:
             self.in_lane[lane], self.status[lane] = None, Status.WAITING

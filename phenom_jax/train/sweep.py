@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
 
 from phenom_jax.device import processes
@@ -11,7 +13,9 @@ from phenom_jax.device.program import AXIS
 from phenom_jax.device.work import Work, make_work
 from phenom_jax.experiment import Experiment
 from phenom_jax.store.directory import RunDirectory
+from phenom_jax.store.ends import earlier_in
 from phenom_jax.sweep.axes import Sweep
+from phenom_jax.sweep.longer import Earlier
 from phenom_jax.sweep.parts import Part
 from phenom_jax.sweep.settings import Settings
 from phenom_jax.train.loop import Outcome, train
@@ -19,13 +23,14 @@ from phenom_jax.train.progress import Progress
 from phenom_jax.train.stop import Stop
 
 
-def prepare(experiment: Experiment, sweep: Sweep, settings: Settings, part: Part | None = None) -> Work:
-    """Returns the sweep, or a part of it, ready to train on every device.
+def prepare(experiment: Experiment, sweep: Sweep, settings: Settings, out: Path, part: Part | None = None) -> Work:
+    """Returns the sweep, or a part of it, ready to train on every device; longer runs from the ends kept in `out`.
 
     Raises:
       InvalidValue: see `make_work`; or lanes that were asked for cannot be laid out, or do not fit.
     """
-    work = make_work(experiment, sweep.runs(), settings, all_devices(AXIS), part)
+    earlier = Earlier() if part else earlier_in(out, experiment)
+    work = make_work(experiment, sweep.runs(), settings, all_devices(AXIS), part, earlier)
     check_asked(work)
     for program in work.plan.programs:
         check_fits(work, program)

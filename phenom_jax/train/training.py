@@ -24,6 +24,7 @@ from phenom_jax.sweep.plan import Program
 from phenom_jax.sweep.status import OVER
 from phenom_jax.train.checkpoint import Checkpoints, Mismatch, SaveFailed
 from phenom_jax.train.ledger import LAST_ATTEMPTS, RETRY_SECONDS, Handed, Ledger
+from phenom_jax.train.longer import Longer
 from phenom_jax.train.progress import Progress
 from phenom_jax.train.remaining import Remaining
 from phenom_jax.train.roster import Roster, compile_program
@@ -105,7 +106,9 @@ class Training:
             self._roster = self._restored(checkpoints, pending, fewer) or self._fresh(fewer)
             held = self._roster.held()
             self._roster.waiting.extend(run_id for run_id in pending if run_id not in held)
-            self._work_through(self._roster, checkpoints)
+            begun = [run_id for run_id in pending if run_id not in held and self._ledger.statuses[run_id] == "running"]
+            longer = Longer(self._work, self._program, self._directory, begun, self._progress.note)
+            self._work_through(self._roster, checkpoints, longer)
 
     def _fresh(self, fewer: Layout | None) -> Roster:
         chosen = Lanes(fewer, self._ticks, 0.0, 0) if fewer else choose(self._work, self._program)
@@ -124,10 +127,11 @@ class Training:
             return None
         shapes = lane_shapes(self._work.experiment, self._program.template, self._work.grid)
         chosen: Lanes | None = None
-        in_place = True
+        in_place = holds_any = True
 
         def template(meta: dict[str, Any]) -> dict[str, Any]:
-            nonlocal chosen, in_place
+            nonlocal chosen, in_place, holds_any
+            holds_any = not begun.isdisjoint([*meta["in_lane"], *meta["parked"]])
             if meta["grid"] != self._grid():
                 raise Mismatch("its runs are measured at other steps")
             saved = Layout(*meta["layout"])
@@ -137,8 +141,8 @@ class Training:
             lanes = compiled.template() if in_place else _on_host(shapes, saved.total)
             return {"lanes": lanes, "parked": _on_host(shapes, len(meta["parked"]))}
 
-        found = checkpoints.restore(template, self._progress.note)
-        if found is None or chosen is None:
+        found = checkpoints.restore(template, lambda text: self._progress.note(text) if holds_any else None)
+        if found is None or chosen is None or not holds_any:
             return None
         self._chunks = found.chunk
         in_lane = [run_id if run_id in begun else None for run_id in found.meta["in_lane"]]
@@ -167,9 +171,10 @@ class Training:
             return choose(self._work, self._program)
         return Lanes(Layout(devices, groups, saved.lanes), meta["ticks"], 0.0, 0)
 
-    def _work_through(self, roster: Roster, checkpoints: Checkpoints) -> None:
+    def _work_through(self, roster: Roster, checkpoints: Checkpoints, longer: Longer) -> None:
         save_at = time.monotonic() + self._work.settings.checkpoint_seconds
         while True:
+            longer.park(roster)
             roster.fill()
             roster.balance()
             if not any(roster.in_lane):

@@ -1,47 +1,55 @@
-"""The launcher of chains: what it samples around, what it refuses, and that nothing is sampled twice."""
+"""Chains around what a sweep has kept: the command, what it samples around, what it refuses, lanes and padding."""
 
 import dataclasses
+import importlib
 import shutil
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from toy import train_in
+from toy import StopAfter, assert_same_results, results_of, train_in
 
 from experiments.deep_linear import experiment as deep_linear
+from experiments.llc import experiment as llc
 from experiments.llc.presets import PRESETS
-from experiments.llc.science import LLC, Sampling
-from experiments.llc.source import Source
-from launch.kept_weights import padded, read_trained, unpadded
-from launch.llc import EXACT, SOURCES, TRAINING, sample
+from experiments.llc.science import LLC
 from phenom_jax.claims.lift import decide_all
-from phenom_jax.cli import main as launch_module
-from phenom_jax.experiment import Preset, Schedule
-from phenom_jax.hparams import InvalidValue
+from phenom_jax.cli import main as main_module
+from phenom_jax.cli.main import launch
+from phenom_jax.device import layout
+from phenom_jax.device.program import step_key
+from phenom_jax.experiment import Schedule, SourceSweep
+from phenom_jax.hparams import build
 from phenom_jax.store.config import experiment_of
 from phenom_jax.store.dataset import open_results
+from phenom_jax.store.source import SourceRuns
 from phenom_jax.sweep.settings import Settings
 
 pytestmark = pytest.mark.slow
 
 QUICK = ("--steps=40", "--burn_in=0.2", "--lanes=8", "--group=1", "--noreport", "--notensorboard")
-SMALL = {"seed": "0", "width": "2,3", "steps": "40", "deviation": "0.5"}
+SMALL: dict[str, Any] = {"seed": "0", "width": "2,3", "steps": "40", "deviation": "0.5"}
 SCHEDULE = {"resolution": "20", "points": "3", "kept_points": "2"}
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
+SMALL_SOURCE = SourceSweep("experiments.deep_linear", SMALL | SCHEDULE)
+SMALL_PRESETS = {
+    name: dataclasses.replace(preset, source=preset.source and SMALL_SOURCE) for name, preset in PRESETS.items()
+}
 
 
 @pytest.fixture
 def command(monkeypatch, capsys, tmp_path):
-    """Runs the launcher in this process and returns its exit code and what it printed."""
+    """Runs the launcher in this process, on small sources, and returns its exit code and what it printed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch_module, "start_jax", lambda *_: None)
-    monkeypatch.setitem(TRAINING, "deep_linear", {**SMALL, **SCHEDULE})
-    monkeypatch.setitem(PRESETS, "deep_linear", Preset("", {}))
+    monkeypatch.setattr(main_module, "start_jax", lambda *_: None)
+    small = dataclasses.replace(llc, presets=SMALL_PRESETS)
 
     def run(*arguments):
         given = {word.partition("=")[0] for word in arguments}
         quick = [word for word in QUICK if word.partition("=")[0] not in given]
-        code = sample([*quick, *arguments], "python -m launch.llc " + " ".join(arguments))
+        code = launch(small, [*quick, *arguments], "python -m launch.llc " + " ".join(arguments))
         return code, capsys.readouterr()
 
     return run
@@ -49,7 +57,7 @@ def command(monkeypatch, capsys, tmp_path):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A directory with a network of width 2 and one of width 3, each kept twice."""
+    """A directory with a network of width 2 and one of width 3 in one program, each kept twice."""
     path = tmp_path_factory.mktemp("source")
     schedule = Schedule(**{name: int(text) for name, text in SCHEDULE.items()})
     settings = Settings(schedule=schedule, lanes=8, group=1)  # the program that the launcher makes of it
@@ -58,7 +66,7 @@ def source(tmp_path_factory):
 
 
 def test_a_source_is_trained_then_sampled_and_a_report_needs_only_the_chains(command, tmp_path):
-    arguments = ("--experiment=deep_linear", "--out=made")
+    arguments = ("--preset=deep_linear", "--out=made")
     assert command(*arguments, "--seed=0:2")[0] == 0
     first = open_results(tmp_path / "made" / "llc" / "results.zarr")
     pairs = list(zip(first["source"].values.tolist(), first["checkpoint"].values.tolist()))
@@ -68,8 +76,8 @@ def test_a_source_is_trained_then_sampled_and_a_report_needs_only_the_chains(com
     for row, (place, kept) in enumerate(pairs):
         loss = trained["train_loss"].isel(run=place).sel(step=(0, 40)[kept])
         assert last["source_step"][row] == (0, 40)[kept]
-        np.testing.assert_allclose(last["anchor_loss"][row], loss, rtol=1e-5)
         np.testing.assert_allclose(last["source_train_loss"][row], loss, rtol=1e-6)
+        assert last["anchor_loss"][row] == 0  # of behaviour
         assert last["weight_count"][row] == {2: 16, 3: 27}[int(trained["width"][place])]
     assert np.isfinite(last["llc"]).all() and (last["batch_counts"].sum("stretch") == 32).all()
 
@@ -100,74 +108,121 @@ def test_the_seeds_of_a_source_are_named_where_it_is_trained_and_are_the_units(c
     np.testing.assert_array_equal(chains["source_seed"], trained["seed"].values[chains["source"]])
 
 
-def test_presets_of_a_source_hold_all_that_decides_there():
+def test_other_flags_are_those_of_every_launcher(command, source, capsys, tmp_path):
+    code, printed = command(f"--run={source}", "--plan=true", "--lanes", "16", "--seed", "0:3")
+    assert code == 0 and "12 runs in 1 program" in printed.out.replace("programs", "program")
+    assert not (source / "llc").exists()
+    code, printed = command("--preset=deep_linear", "--plan", "--out=made")
+    assert code == 0 and not (tmp_path / "made").exists()
+    code, printed = command("--help")
+    assert code == 0 and "--run=" in printed.out and "--checkpoint=" in printed.out
+    assert not [name for name in ("anchor", "network", "source_seed") if f"--{name}=" in printed.out]
+
+
+def test_presets_that_train_a_source_hold_all_that_decides_there():
     """So that the fingerprint of a claim is that of the preset by its name."""
-    for preset, source in SOURCES.items():
-        assert PRESETS[source].flags.items() - PRESETS[preset].flags.items() == set()
-        assert source in TRAINING
+    for preset in ("deep_linear", "mala", "grokking"):
+        made = importlib.import_module(PRESETS[preset].source.module).experiment
+        assert PRESETS[made.name].flags.items() - PRESETS[preset].flags.items() == set()
 
 
 OPTIONS = [{"sampler": "rmsprop_sgld", "batch": 2}, {"sampler": "mala", "loss": "behaviour"}]
 
 
+def chain(hp, steps=20):
+    """Returns the draws and the end of one chain, alone."""
+
+    def move(state, count):
+        return llc.step(state, hp, step_key(hp, count))
+
+    state, metrics = jax.lax.scan(move, llc.init(hp), jnp.arange(steps))
+    return metrics, llc.measure(state, hp), llc.expensive(state, hp)
+
+
 @pytest.mark.parametrize("options", OPTIONS)
 def test_padding_does_not_change_a_chain(source, options):
     """Around weights of width 2 that share a program with width 3, and alone."""
-    (name, network), *_ = read_trained(source, EXACT).source.networks.items()
-    row = next(row for row, hp in enumerate(network.hps) if hp.width.active == 2)
-    shapes = [shape[row : row + 1] for shape in network.shapes]
-    leaves, structure = jax.tree.flatten(network.weights)
-    alone = dataclasses.replace(
-        network,
-        hps=[dataclasses.replace(network.hps[row], width=2)],
-        places=network.places[row : row + 1],
-        weights=structure.unflatten(
-            leaf[(slice(row, row + 1), slice(None), *map(slice, shape[0]))]
-            for leaf, shape in zip(leaves, shapes, strict=True)
-        ),
-        shapes=shapes,
-        facts={fact: values[row : row + 1] for fact, values in network.facts.items()},
-    )
-    hp = LLC(source=int(network.places[row]), checkpoint=1, steps=20, burn_in=0.25, network=name, **options)
-
-    def chain(network):
-        sampling = Sampling(Source({name: network}, {}))
-
-        def move(state, count):
-            return sampling.step(state, hp, jax.random.fold_in(jax.random.key(3), count))
-
-        state, metrics = jax.lax.scan(move, sampling.init(hp), np.arange(20))
-        return metrics, sampling.measure(state, hp), sampling.ending(state, hp)._asdict()
-
+    values = {"source": 0, "checkpoint": 1, "steps": 20, "burn_in": 0.25, **options}
     with jax.enable_x64(True):
-        one, other = jax.jit(lambda: (chain(network), chain(alone)), compiler_options=QUICK_TO_COMPILE)()
+        start = SourceRuns(source).start(values)
+        assert start.hp.width.active == 2 and start.kept.weights[0].shape == (3, 3)
+        leaves, structure = jax.tree.flatten(start.kept)
+        alone = dataclasses.replace(
+            start,
+            hp=dataclasses.replace(start.hp, width=2),
+            kept=structure.unflatten(leaf[tuple(map(slice, shape))] for leaf, shape in zip(leaves, start.shapes)),
+        )
+        both = [build(LLC, values, each) for each in (start, alone)]
+        one, other = jax.jit(lambda: [chain(hp) for hp in both], compiler_options=QUICK_TO_COMPILE)()
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10), one, other)
-        assert one[2]["weight_count"] == 16
+        assert one[2].weight_count == 16
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_chain_in_lanes_is_the_chain_alone(source, tmp_path, float64, options):
+    found = SourceRuns(source)
+    (anchor,) = found.anchors([(0, 0)])
+    flags: dict[str, Any] = {
+        "seed": "0:3",
+        "source": "0,1",
+        "checkpoint": "0,1",
+        "steps": "20",
+        "network": anchor.network,
+    }
+    train_in(tmp_path, found.bind(llc), **flags, **{name: str(value) for name, value in options.items()})
+    results = results_of(tmp_path)
+    assert results.sizes["run"] == 12
+    for row in (0, 5, 11):
+        run = results.isel(run=row)
+        values = {name: int(run[name]) for name in ("seed", "source", "checkpoint", "steps")} | options
+        draws, measured, ending = jax.jit(chain)(build(LLC, values, found.start(values)))
+        np.testing.assert_allclose(run["draw_loss"].sel(step=20), draws.draw_loss[-1], rtol=1e-9)
+        for name, value in (measured._asdict() | ending._asdict()).items():
+            np.testing.assert_allclose(run[name].sel(step=20), value, rtol=1e-7, atol=1e-10, err_msg=name)
+
+
+def test_killed_chains_are_resumed_bit_for_bit(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.001)
+    found = SourceRuns(source)
+    (anchor,) = found.anchors([(0, 0)])
+    flags: dict[str, Any] = {
+        "seed": "0:2",
+        "source": "0,1",
+        "checkpoint": "1",
+        "steps": "2000",
+        "network": anchor.network,
+    }
+    train_in(tmp_path / "whole", found.bind(llc), **flags)
+    assert train_in(tmp_path / "killed", found.bind(llc), StopAfter(2), **flags).interrupted
+    assert "finished" not in results_of(tmp_path / "killed")["status"].values
+    train_in(tmp_path / "killed", SourceRuns(source).bind(llc), **flags)
+    assert_same_results(results_of(tmp_path / "whole"), results_of(tmp_path / "killed"))
+
+
+NONE = "run: none is given, allowed is the --out of a sweep, or a preset that trains one: debug, deep_linear, mala, gr"
 
 
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        ((), "run, experiment: none is given, allowed is one of --run=DIR and --experiment=NAME"),
-        (("--run=SOURCE", "--experiment=grokking"), "run, experiment: both are given"),
+        ((), NONE),
+        (("--preset=calibration",), NONE),
         (("--run=nowhere",), "run: nowhere is no run directory"),
-        (("--experiment=polynomial",), "polynomial has no loss function for LLC; those that have one: deep_linear, gr"),
-        (("--experiment=no_such",), "experiment: no_such is not known"),
         (("--run=SOURCE", "--source=2"), "source: 2 is not one of the runs with kept states: 0 to 1"),
         (("--run=SOURCE", "--checkpoint=2"), "checkpoint: 2 is not one of the 2 kept states: 0 to 1, -1 the last"),
         (("--run=SOURCE", "--step_size=0"), "step_size: 0.0 is not above 0"),
         (("--run=SOURCE", "--n_beta=-1"), "n_beta: -1.0 is not at least 0"),
-        (("--run=SOURCE", "--n_beta=10,0"), "n_beta: 0 is not above 0; without this flag it is n / log n"),
-        (("--experiment=deep_linear", "--step_size=-1"), "step_size: -1.0 is not above 0"),
+        (("--preset=deep_linear", "--step_size=-1"), "step_size: -1.0 is not above 0"),
         (("--run=SOURCE", "--burn_in=1"), "burn_in: 1.0 is not at least 0 and below 1"),
         (("--run=SOURCE", "--batch=4"), "batch: 4 is more than the 3 train examples of a source run"),
         (("--run=SOURCE", "--batch=2", "--sampler=mala"), "batch: 2 with sampler=mala, which needs one loss"),
-        (("--run=SOURCE", "--network=other"), "network: set by the launcher"),
-        (("--run=SOURCE", "--source_seed=1"), "source_seed: set by the launcher"),
+        (("--run=SOURCE", "--network=other"), "--network: no such flag"),
+        (("--run=SOURCE", "--source_seed=1"), "--source_seed: no such flag"),
         (("--run=SOURCE", "--source_seeds=1"), "source_seeds: 1 with --run, whose seeds are trained already"),
-        (("--experiment=deep_linear", "--source_seeds=x"), "seed: 'x' is not an integer"),
+        (("--preset=deep_linear", "--source_seeds=x"), "seed: 'x' is not an integer"),
+        (("--preset=deep_linear", "--shard=0/2"), "shard: with a source that is trained first, allowed is --run=DIR"),
         (("--run=SOURCE", "--preset=other"), "preset: 'other' is not one of"),
-        (("--run=SOURCE", "--run"), "argument --run: expected one argument"),
+        (("--run=SOURCE", "--zip=source,checkpoint"), "source is zipped twice, allowed is once"),
     ],
 )
 def test_bad_input_is_one_line(command, source, arguments, said):
@@ -176,16 +231,7 @@ def test_bad_input_is_one_line(command, source, arguments, said):
     assert printed.err.count("\n") == 1 and not printed.out
 
 
-def test_padding_that_is_no_zero_beyond_a_corner_is_refused():
-    leaf = np.zeros((2, 3, 4))
-    leaf[:, :2, :3] = 1
-    np.testing.assert_array_equal(padded(unpadded(leaf, (2, 3), "kernel"), 2, (3, 4)), leaf)
-    leaf[1, 2, 3] = 1
-    with pytest.raises(InvalidValue, match="weights kernel are not zero outside their leading 2 x 3"):
-        unpadded(leaf, (2, 3), "kernel")
-
-
-def test_a_directory_without_kept_states_is_refused(source, tmp_path):
-    shutil.copytree(source, tmp_path / "copy", ignore=shutil.ignore_patterns("kept.zarr"))
-    with pytest.raises(InvalidValue, match="has no kept states, 2 of 2 runs have trained to their end"):
-        read_trained(tmp_path / "copy", EXACT)
+def test_a_source_without_a_loss_is_refused(command, tmp_path):
+    train_in(tmp_path / "toys", seed="0:2")
+    code, printed = command("--run=toys")
+    assert code == 2 and printed.err == "run: a sweep of Toy, which has no loss function for LLC\n"

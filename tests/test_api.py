@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import importlib
 import os
 import signal
@@ -316,7 +317,8 @@ def test_every_experiment_takes_back_what_it_has_kept(tmp_path, name, asked):
     for row in range(saved.results.sizes["run"]):
         kept, hp = saved.state(row, 0)
         state = found.init(hp)
-        jax.tree.map(np.testing.assert_array_equal, kept, found.keep(state))  # of the same structure, too
+        close = functools.partial(np.testing.assert_allclose, rtol=1e-6)  # this state is not of one compiled program
+        jax.tree.map(close, kept, found.keep(state))  # of the same structure, too
         found.measure(state, hp)
 
 

@@ -16,14 +16,14 @@ from phenom_jax.claims.lift import decide_all
 from phenom_jax.cli.cluster import Cluster, run_here, submit, without
 from phenom_jax.cli.debug import debug
 from phenom_jax.cli.flags import Command, help_text, parse
-from phenom_jax.cli.summary import show, show_forecast, show_plan
+from phenom_jax.cli.summary import show, show_ends, show_forecast, show_plan
 from phenom_jax.device import processes
 from phenom_jax.device.devices import all_devices
 from phenom_jax.device.forecast import forecast, named_accelerator
 from phenom_jax.device.layout import check_asked, choose
 from phenom_jax.device.program import AXIS
 from phenom_jax.device.start import start_jax
-from phenom_jax.device.work import make_work
+from phenom_jax.device.work import Work, make_work
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.tables import write_runs
@@ -120,13 +120,15 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
         config = dataclasses.replace(whole, plan=describe(work.plan), part=part.name)
     if command.plan:
         show_plan(work.plan, lanes, work.devices, console)
-        processes.on_first(lambda: _say_what_is_there(command, whole, out, config, work.plan.runs))
+        show_ends(work, console)
+        processes.on_first(lambda: _say_what_is_there(command, whole, out, config, work))
         return 0
     if part:
         processes.on_first(lambda: share_out(command.out, whole, part.split))
     ours = processes.on_first(lambda: RunDirectory(out, config))
     with ours or RunDirectory(out, config, writes=False) as directory:
         show_plan(work.plan, lanes, work.devices, console)
+        show_ends(work, console)
         outcome = train_sweep(work, directory, console)
         if outcome.interrupted or outcome.unwritten:
             _say_how_it_stopped(outcome, typed)
@@ -136,7 +138,7 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
     return SOME_FAILED if outcome.counts.keys() & {"failed", "waiting", "running"} else 0
 
 
-def _say_what_is_there(command: Command, whole: Config, out: Path, config: Config, runs: int) -> None:
+def _say_what_is_there(command: Command, whole: Config, out: Path, config: Config, work: Work) -> None:
     """Says how much of a plan is done already, nothing where nothing is there.
 
     Raises:
@@ -145,9 +147,12 @@ def _say_what_is_there(command: Command, whole: Config, out: Path, config: Confi
     if command.part:
         share_out(command.out, whole, command.part.split, writes=False)
     if agrees(out, config):
-        store = out.expanduser() / "results.zarr"
-        statuses = read_statuses(store).values() if store.exists() else []
-        print(f"{sum(status in OVER for status in statuses)} of {runs} runs are done in {out}, where training goes on")
+        store = out.expanduser() / STORE
+        statuses = read_statuses(store) if store.exists() else {}
+        over = {run.id for run in work.runs if statuses.get(run.id) in OVER}
+        longer = len(work.starts.keys() - over)
+        from_ends = f"; {longer} runs go on from the ends of shorter ones" if longer else ""
+        print(f"{len(over)} of {work.plan.runs} runs are done in {out}, where training goes on{from_ends}")
 
 
 def _foresee(experiment: Experiment, command: Command, name: str, count: int) -> int:

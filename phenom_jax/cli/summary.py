@@ -13,8 +13,9 @@ from rich.text import Text
 
 from phenom_jax.claims.lift import Finding
 from phenom_jax.device.devices import Devices
-from phenom_jax.device.forecast import ATTAINED, Forecast, totals
+from phenom_jax.device.forecast import ATTAINED, Forecast, end_bytes, totals
 from phenom_jax.device.layout import Lanes
+from phenom_jax.device.work import Work
 from phenom_jax.hparams import Value
 from phenom_jax.report.tables import cells
 from phenom_jax.sweep.plan import Plan
@@ -42,6 +43,16 @@ def show_plan(plan: Plan, lanes: Sequence[Lanes], devices: Devices, console: Con
     console.print(_table(columns))
     if lanes:
         console.print("lanes: devices x groups one after the other x runs side by side", style="dim", highlight=False)
+
+
+def show_ends(work: Work, console: Console) -> None:
+    """Prints what the ends of a sweep's runs take on disk, nothing where they are not kept."""
+    if work.settings.keep_ends:
+        console.print(
+            f"the ends of {work.plan.runs} runs are kept (--keep_ends): {end_bytes(work) / 2**20:,.3g} MiB before "
+            "compression",
+            highlight=False,
+        )
 
 
 def show_forecast(found: Sequence[Forecast], name: str, count: int, console: Console) -> None:

@@ -103,6 +103,12 @@ def forecast(work: Work, accelerator: Accelerator, count: int) -> list[Forecast]
     return [_forecast(work, program, accelerator, count) for program in work.plan.programs]
 
 
+def end_bytes(work: Work) -> int:
+    """Returns the bytes of every run's lane, which is what is kept of its end, before compression."""
+    lanes = [lane_shapes(work.experiment, program.template, work.grid) for program in work.plan.programs]
+    return sum(len(program.runs) * _bytes_of(lane) for program, lane in zip(work.plan.programs, lanes))
+
+
 def temporary_bytes(work: Work, program: Program) -> tuple[float, float]:
     """Returns a and b such that a program of n lanes needs about a + b n bytes beside them, from two small programs."""
     few, more = (_compiled_temporaries(work, program, lanes) for lanes in (2, 4))

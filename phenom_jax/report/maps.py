@@ -10,8 +10,9 @@ import xarray as xr
 from phenom_jax.report import marks
 from phenom_jax.report.figures import DARK, blank, log_steps, note, style, thin
 from phenom_jax.report.roles import counted, resolve, shown_values, where
+from phenom_jax.report.tables import spread
 from phenom_jax.store.axes import final_values, hold, show, strata, words
-from phenom_jax.sweep.status import ENDED, OVER
+from phenom_jax.sweep.status import OVER
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -33,10 +34,10 @@ def draw_phase_map(mark: marks.PhaseMap, results: xr.Dataset) -> matplotlib.figu
     rows, rows_note = shown_values(held, up, _MOST)
     if not held.sizes["run"]:
         return None
-    cells = [[_steps(where(where(held, across, i), up, j), mark.when) for i in columns] for j in rows]
+    cells = [[where(where(held, across, i), up, j)[mark.when].values for i in columns] for j in rows]
     with style():
         figure = _drawn(cells, columns, rows, across, up, mark.label)
-        never = any(len(steps) and np.isinf(np.median(steps)) for line in cells for steps in line)
+        never = any(np.isinf(spread(steps, never=True).median) for line in cells for steps in line)
         hatched = "hatched: half of the runs or more never do within their steps" if never else ""
         note(figure, [*notes, columns_note, rows_note, _of_runs(held, "run"), hatched])
     return figure
@@ -51,12 +52,12 @@ def draw_final_map(mark: marks.FinalMap, results: xr.Dataset) -> matplotlib.figu
     if x is None or y is None or mark.variable not in results:
         return None
     held, notes = hold(final_values(results), [x, y], mark.at or {})
-    held = held.isel(run=np.isin(held["status"].values, ENDED))
+    held = held.isel(run=np.isin(held["status"].values, OVER))
     columns, rows = (np.unique(held[axis].values) for axis in (x, y))
     medians = np.full((len(rows), len(columns)), np.nan)
     for (row, column), _ in np.ndenumerate(medians):
         values = where(where(held, x, columns[column].item()), y, rows[row].item())[mark.variable].values
-        if len(values) and (middle := float(np.median(values))) > 0:
+        if (middle := spread(values, never=False).median) > 0:
             medians[row, column] = middle
     shown = medians[np.isfinite(medians)]
     if not len(shown):
@@ -121,12 +122,6 @@ def draw_spectrum(mark: marks.Spectrum, results: xr.Dataset) -> matplotlib.figur
     return figure
 
 
-def _steps(cell: xr.Dataset, when: str) -> np.ndarray:
-    """Returns the steps of the runs of one cell, ascending, infinite where it never happened."""
-    steps = cell[when].values
-    return np.sort(np.where(np.isnan(steps), np.inf, steps))
-
-
 def _drawn(
     cells: list[list[np.ndarray]], columns: list, rows: list, across: str | None, up: str | None, label: str
 ) -> matplotlib.figure.Figure:
@@ -134,7 +129,7 @@ def _drawn(
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    medians = np.array([[np.median(steps) if len(steps) else np.nan for steps in line] for line in cells])
+    medians = np.array([[spread(steps, never=True).median for steps in line] for line in cells])
     reached = medians[np.isfinite(medians)]
     figure = blank(2.6 + 1.25 * len(columns), 1.9 + 0.85 * len(rows))
     axis = figure.subplots()

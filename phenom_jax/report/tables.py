@@ -66,13 +66,14 @@ def cells(results: xr.Dataset) -> list[Cell]:
             Cell(
                 {axis: results[axis].values[rows[0]].item() for axis in axes},
                 dict(Counter(results["status"].values[rows].tolist())),
-                {name: _spread(values[over], never=name in per_run) for name, values in shown.items()},
+                {name: spread(values[over], never=name in per_run) for name, values in shown.items()},
             )
         )
     return found
 
 
-def _spread(values: np.ndarray, never: bool) -> Spread:
+def spread(values: np.ndarray, never: bool) -> Spread:
+    """Returns the Spread of the runs of a cell; NaN is infinite where it says `never`, and else left out."""
     values = np.where(np.isnan(values), np.inf, values) if never else values[~np.isnan(values)]
     if not len(values):
         return Spread(np.nan, np.nan, np.nan)

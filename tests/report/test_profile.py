@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
+from synthetic import make
 
 from phenom_jax.report.maps import draw_final_map
 from phenom_jax.report.marks import FinalMap, Profile, Scale, VLine
 from phenom_jax.report.profile import draw_profile, interval
+from phenom_jax.report.tables import cells
 
 SCALE = Scale("risk", log=True, limits=(1e-2, 1e2))
 LINES = {"test_risk": "-", "train_risk": "--"}
@@ -144,3 +146,12 @@ def test_a_final_map_holds_the_median_of_every_cell():
     assert figure.axes[0].get_ylabel() == "noise" and figure.get_supxlabel() == "Median of 5 seeds"
     assert draw_final_map(FinalMap("test_risk", "width", ("samples",), "risk"), results) is None
     assert draw_final_map(FinalMap("absent", "width", ("noise",), "risk"), results) is None
+
+
+def test_a_map_and_the_table_say_the_same_of_the_same_runs(tmp_path):
+    results = make(tmp_path / "results.zarr", statuses=lambda row, status: "diverged" if row % 5 == 0 else status)
+    figure = draw_final_map(FinalMap("train_loss", "width", ("weight_decay",), "loss", numbers=True), results)
+    assert figure is not None
+    by_place = sorted(cells(results), key=lambda cell: (cell.values["weight_decay"], cell.values["width"]))
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    assert shown == [f"{cell.measures['train_loss'].median:.3g}" for cell in by_place]

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.store.axes import cell_axes, final_values, hyperparameters, show, strata
+from phenom_jax.store.axes import cell_axes, final_values, show, strata, swept_axes
 from phenom_jax.sweep.status import STATUSES
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def _write_quantiles(folder: Path, group: str, results: xr.Dataset) -> None:
 
 
 def _write_hparams(folder: Path, results: xr.Dataset) -> None:
-    """Writes every hyperparameter and last measured value, the same keys for every run: others would never show."""
+    """Writes what varies and the last measured values, the same keys for every run: others would never show."""
     final = final_values(results)
-    names = hyperparameters(results)
+    names = [name for together in swept_axes(results).values() for name in together]
     logging.getLogger("tensorboardX.x2num").disabled = True  # it warns of every NaN; here NaN says "never"
     with _writer(folder) as writer:
         for row, run_id in enumerate(results["run_id"].values[:_MOST_HPARAMS].tolist()):

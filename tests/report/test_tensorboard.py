@@ -73,3 +73,10 @@ def test_an_unknown_run_changes_nothing(results, tmp_path):
     with pytest.raises(InvalidValue, match="tensorboard_runs: no run abc"):
         write_tensorboard(tmp_path / "board", results, ["abc"])
     assert list(tmp_path.iterdir()) == [tmp_path / "board"]
+
+
+def test_hparams_are_those_that_vary(results, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("tensorboardX.SummaryWriter.add_hparams", lambda self, values, *_, **__: seen.append(set(values)))
+    write_tensorboard(tmp_path / "board", results)
+    assert all(names == {"seed", "weight_decay", "width", "status"} for names in seen) and len(seen) == 24

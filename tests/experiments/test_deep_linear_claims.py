@@ -9,6 +9,7 @@ from experiments.deep_linear.science import summarise
 from phenom_jax.claims.lift import decide_all
 from phenom_jax.report.draw import draw
 from phenom_jax.theory.deep_linear import mode
+from phenom_jax.theory.learning_coefficient import deep_linear
 
 STRENGTHS = np.array([3.0, 1.5, 0.7])
 SMALL, LARGE = (1e-4, 1e-4, 1e-4), (0.5, 0.5, 0.3)
@@ -24,6 +25,7 @@ def sweep(*starts, seeds=40, **given):
         product[run, :, place, place] = mode(0.02 * steps, STRENGTHS[place], start, 3)
     swept = {"seed": np.repeat(np.arange(seeds), len(starts)), "deviation": np.full(runs, 0.05), "depth": 2 + cells}
     swept |= {f"strength_{k + 1}": np.full(runs, STRENGTHS[k]) for k in range(3)} | {"samples": np.full(runs, 100)}
+    swept |= {name: np.full(runs, 3) for name in ("inputs", "width", "outputs")}
     swept |= {name: np.full(runs, value) for name, value in given.items() if name != "status"}
     coordinates = {name: ("run", values, {"hyperparameter": 1}) for name, values in swept.items()}
     coordinates |= {"run_id": ("run", np.arange(runs).astype(str)), "last_step": ("run", np.full(runs, 6000))}
@@ -42,6 +44,7 @@ def test_modes_and_their_steps_are_told_from_the_product():
     np.testing.assert_allclose(results["singular_values"].values[0, -1], STRENGTHS, rtol=1e-3)
     np.testing.assert_allclose(results["mode_strength"].values[0, -1], 1, rtol=1e-3)
     assert results["rank"].values[0, [0, -1]].tolist() == [0, 3]
+    assert results["learning_coefficient"].values[0, [0, -1]].tolist() == [deep_linear([3] * 3, k).value for k in (0, 3)]
     steps, shares = results["learnt_step"].values[0], results["mode_strength"].isel(run=0)
     assert (np.diff(steps) > 0).all() and not np.isin(steps, results["step"]).any()  # between the measured ones
     for k in range(3):

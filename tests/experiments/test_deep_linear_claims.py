@@ -44,7 +44,9 @@ def test_modes_and_their_steps_are_told_from_the_product():
     np.testing.assert_allclose(results["singular_values"].values[0, -1], STRENGTHS, rtol=1e-3)
     np.testing.assert_allclose(results["mode_strength"].values[0, -1], 1, rtol=1e-3)
     assert results["rank"].values[0, [0, -1]].tolist() == [0, 3]
-    assert results["learning_coefficient"].values[0, [0, -1]].tolist() == [deep_linear([3] * 3, k).value for k in (0, 3)]
+    assert results["learning_coefficient"].values[0, [0, -1]].tolist() == [
+        deep_linear([3] * 3, k).value for k in (0, 3)
+    ]
     steps, shares = results["learnt_step"].values[0], results["mode_strength"].isel(run=0)
     assert (np.diff(steps) > 0).all() and not np.isin(steps, results["step"]).any()  # between the measured ones
     for k in range(3):

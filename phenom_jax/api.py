@@ -88,7 +88,7 @@ def train(
         work = prepare(experiment, command.sweep, command.settings, path)
         config = make_config(experiment, call, command.sweep, command.settings, describe(work.sweep_plan))
         with RunDirectory(path, config) as directory:
-            outcome = train_sweep(work, directory, Terminal(quiet=quiet, force_jupyter=False))
+            outcome = train_sweep(work, directory, Terminal(quiet=quiet))
             if outcome.unwritten:
                 raise OSError(f"the disk refused to the end: {outcome.unwritten}; to resume: {call}")
             if outcome.failure:

@@ -79,7 +79,7 @@ def carried_forward(results: xr.Dataset) -> xr.Dataset:
     for name, array in results.data_vars.items():
         if array.dims[:2] == ("run", "step") and array.dtype.kind == "f":
             values, curves = array.values.copy(), array.values[done]
-            measured_RxP = np.any(~np.isnan(curves).reshape(*curves.shape[:2], -1), axis=-1)
+            measured_RxP = np.any(~np.isnan(curves), axis=tuple(range(2, curves.ndim)))
             last = curves[np.arange(len(done)), last_place(measured_RxP)]
             after = after_RxP.reshape(*after_RxP.shape, *[1] * (curves.ndim - 2))
             values[done] = np.where(after, last[:, None], curves)

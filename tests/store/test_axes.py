@@ -28,6 +28,11 @@ def test_runs_that_left_early_keep_their_last_value_and_nobody_else():
     xr.testing.assert_identical(carried.isel(run=[1, 2]), RESULTS.isel(run=[1, 2]))
 
 
+def test_results_without_a_run_that_left_early_stay_as_they_are():
+    others = RESULTS.isel(run=[1, 2])
+    xr.testing.assert_identical(carried_forward(others), others)
+
+
 def test_nothing_given_is_changed():
     before = RESULTS.copy(deep=True)
     carried_forward(RESULTS)

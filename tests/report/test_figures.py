@@ -5,14 +5,15 @@ import sys
 import numpy as np
 import pytest
 from synthetic import make, with_steps
+from there import there, xy
 
 from phenom_jax.laws.transition import first_crossing
 from phenom_jax.report.curves import draw_curves
 from phenom_jax.report.figures import rendered, thin
 from phenom_jax.report.maps import draw_phase_map, draw_spectrum
-from phenom_jax.report.marks import Curves, PhaseMap, Scale, Spectrum
+from phenom_jax.report.marks import Curves, Lines, PhaseMap, Scale, Spectrum
 
-ACCURACY = {"train_accuracy": "--", "test_accuracy": "-"}
+ACCURACY: Lines = {"train_accuracy": "--", "test_accuracy": "-"}
 SCALE = Scale("accuracy", limits=(0, 1))
 MAP = PhaseMap("generalisation_step", ("weight_decay",), ("train_fraction", "width"), "steps")
 SPECTRUM = Spectrum("fourier_spectrum", "share", at={"width": max, "weight_decay": max})
@@ -36,7 +37,7 @@ def titles(figure):
 
 
 def test_curves_are_medians_over_seeds_carried_forward(results):
-    figure = draw_curves(Curves(ACCURACY, SCALE, colour="width", panel="weight_decay"), results)
+    figure = there(draw_curves(Curves(ACCURACY, SCALE, colour="width", panel="weight_decay"), results))
     assert titles(figure) == ["weight decay 0", "weight decay 0.3", "weight decay 1"]
     last = figure.axes[2]
     assert len(last.lines) == 4
@@ -44,7 +45,7 @@ def test_curves_are_medians_over_seeds_carried_forward(results):
     assert test_line.get_linestyle() == "-"
     chosen = results.isel(run=((results.weight_decay == 1) & (results.width == 128)).values)
     carried = chosen.test_accuracy.to_pandas().ffill(axis=1).to_numpy()
-    drawn = dict(zip(test_line.get_xdata(), test_line.get_ydata(), strict=True))
+    drawn = dict(xy(test_line).tolist())
     expected = dict(zip(results.step.values, np.median(carried, 0), strict=True))
     assert drawn[10_000] == pytest.approx(expected[10_000]) and drawn[10_000] > 0.98
     for step in (10, 560, 950):
@@ -57,8 +58,8 @@ def test_curves_are_medians_over_seeds_carried_forward(results):
 
 def test_runs_still_running_and_diverged_are_not_carried_forward(tmp_path):
     ds = make(tmp_path / "r", seed=(0,), weight_decay=(1.0,), width=(128,), statuses=lambda row, status: "running")
-    figure = draw_curves(Curves(ACCURACY, SCALE), ds)
-    assert figure.axes[0].lines[0].get_xdata().max() == ds.last_step.item() < 10_000
+    figure = there(draw_curves(Curves(ACCURACY, SCALE), ds))
+    assert xy(figure.axes[0].lines[0])[:, 0].max() == ds.last_step.item() < 10_000
     assert note_of(figure) == "Single runs"
 
 
@@ -70,19 +71,22 @@ def test_many_values_and_axes_degrade_and_say_so(tmp_path):
         width=(32, 64, 128),
         learning_rate=(1e-3, 3e-3, 1e-2),
     )
-    figure = draw_curves(Curves(ACCURACY, SCALE, colour="width", panel="weight_decay"), ds)
+    figure = there(draw_curves(Curves(ACCURACY, SCALE, colour="width", panel="weight_decay"), ds))
     assert len(titles(figure)) == 6
     assert titles(figure)[0] == "weight decay 0.1" and titles(figure)[-1] == "weight decay 1"
     assert "Learning rate 0.003 of 3 values" in note_of(figure)
     assert "6 of 10 values of weight decay shown" in note_of(figure)
     assert "10–90 % of 10 runs" in note_of(figure)
-    held = draw_curves(Curves(ACCURACY, SCALE, colour="width", at={"learning_rate": max, "weight_decay": min}), ds)
+    held = there(
+        draw_curves(Curves(ACCURACY, SCALE, colour="width", at={"learning_rate": max, "weight_decay": min}), ds)
+    )
     assert "Weight decay 0.1 of 10 values; learning rate 0.01 of 3 values" in note_of(held)
 
 
 def test_two_axes_scale_apart(results):
-    right = {"right": {"weight_norm": "-"}, "right_y": Scale("norm", log=True)}
-    figure = draw_curves(Curves(ACCURACY, SCALE, **right, panel="weight_decay", at={"width": max}), results)
+    norm = Scale("norm", log=True)
+    mark = Curves(ACCURACY, SCALE, right={"weight_norm": "-"}, right_y=norm, panel="weight_decay", at={"width": max})
+    figure = there(draw_curves(mark, results))
     assert len(figure.axes[0].lines) == 2 and len(figure.axes[3].lines) == 1
     left, right = figure.axes[0], figure.axes[3]
     assert left.get_ylim() == (0, 1) and right.get_yscale() == "log"
@@ -91,7 +95,7 @@ def test_two_axes_scale_apart(results):
 
 
 def test_phase_diagram_tells_medians_and_who_never_does(results):
-    figure = draw_phase_map(MAP, results)
+    figure = there(draw_phase_map(MAP, results))
     texts = [text.get_text() for text in figure.axes[0].texts]
     steps = results.generalisation_step.values
     expected = []
@@ -110,15 +114,15 @@ def test_phase_diagram_of_some_and_of_waiting_runs(tmp_path):
     )
     steps = np.full(8, np.nan)
     steps[[2, 4]] = 500.0  # seeds 1 and 2 at weight decay 0.3; rows alternate in weight decay
-    figure = draw_phase_map(PhaseMap("when", "weight_decay", "width", "steps"), with_steps(ds, when=steps))
+    figure = there(draw_phase_map(PhaseMap("when", "weight_decay", "width", "steps"), with_steps(ds, when=steps)))
     assert [text.get_text() for text in figure.axes[0].texts] == ["2 of 4 do"]
     assert draw_phase_map(PhaseMap("when", "width", None, "steps"), with_steps(ds, when=steps)) is None
     assert draw_phase_map(PhaseMap("absent", "weight_decay", None, "steps"), ds) is None
 
 
 def test_spectrum_shows_the_end_of_every_seed(results):
-    figure = draw_spectrum(SPECTRUM, results)
-    final = figure.axes[1].collections[0].get_array().reshape(29, 4)
+    figure = there(draw_spectrum(SPECTRUM, results))
+    final = there(figure.axes[1].collections[0].get_array()).reshape(29, 4)
     chosen = results.isel(run=((results.weight_decay == 1) & (results.width == 128)).values)
     for seed in range(4):
         measured = chosen.fourier_spectrum.values[seed]
@@ -137,7 +141,7 @@ def test_nothing_measured_draws_nothing(tmp_path):
 
 @pytest.mark.parametrize("format, start", [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_the_same_figure_gives_the_same_bytes(results, format, start):
-    first, second = (rendered(draw_phase_map(MAP, results), format) for _ in range(2))
+    first, second = (rendered(there(draw_phase_map(MAP, results)), format) for _ in range(2))
     assert first.startswith(start) and re.sub(rb"<dc:date>.*?<", b"<", first) == re.sub(rb"<dc:date>.*?<", b"<", second)
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import xarray as xr
+from matplotlib.patches import StepPatch
+from there import there
 
 from phenom_jax.report.figures import rendered
 from phenom_jax.report.heat import draw_heat
@@ -28,19 +30,20 @@ def results(noise=(0.0,), seeds=3):
 
 
 def test_cells_are_medians_over_seeds_and_the_border_is_where_a_column_gets_there():
-    figure = draw_heat(Heat("test_error", "width", "test error", border=BORDER), results())
+    figure = there(draw_heat(Heat("test_error", "width", "test error", border=BORDER), results()))
     assert figure is not None
     mesh = figure.axes[0].collections[0]
-    np.testing.assert_allclose(mesh.get_array(), np.tile(1 / np.log(2 + STEPS[1:]) + 0.01, (3, 1)).T)
-    stairs = figure.axes[0].patches[-1].get_data()
+    np.testing.assert_allclose(there(mesh.get_array()), np.tile(1 / np.log(2 + STEPS[1:]) + 0.01, (3, 1)).T)
+    stairs = figure.axes[0].patches[-1]
+    assert isinstance(stairs, StepPatch)
     edges = [10, 10 * np.sqrt(10), 100 * np.sqrt(10), 1000]
-    np.testing.assert_allclose(stairs.values, [edges[1], edges[1], edges[0]])
+    np.testing.assert_allclose(stairs.get_data()[0], [edges[1], edges[1], edges[0]])
     assert figure.axes[0].get_yscale() == "log"
     assert rendered(figure, "png")
 
 
 def test_a_panel_per_value_shares_the_colours():
-    figure = draw_heat(Heat("test_error", "width", "test error", panel="label_noise"), results(noise=(0.0, 0.2)))
+    figure = there(draw_heat(Heat("test_error", "width", "test error", panel="label_noise"), results(noise=(0.0, 0.2))))
     first, second = (axis.collections[0] for axis in figure.axes[:2])
     assert first.get_clim() == second.get_clim()
     assert [axis.get_title() for axis in figure.axes[:2]] == ["label noise 0", "label noise 0.2"]
@@ -48,7 +51,7 @@ def test_a_panel_per_value_shares_the_colours():
 
 def test_time_may_be_counted_otherwise():
     counted = results().assign(epochs=(("run", "step"), np.tile(STEPS / 10, (9, 1))))
-    figure = draw_heat(Heat("test_error", "width", "test error", time="epochs"), counted)
+    figure = there(draw_heat(Heat("test_error", "width", "test error", time="epochs"), counted))
     assert figure.axes[0].get_ylim() == (1, 100) and figure.axes[0].get_ylabel() == "epochs"
 
 

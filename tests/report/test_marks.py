@@ -7,6 +7,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 from synthetic import make
+from there import there
 
 from phenom_jax.report.draw import RENDERERS, draw
 from phenom_jax.report.marks import Curves, Figure, Mark, Points, Profile, Scale
@@ -44,11 +45,11 @@ def test_hyperparameters_that_vary_together_are_taken_together(results):
 def test_roles_of_a_mark_share_a_list(results):
     kinds = ("activation", "width", "weight_decay")
     mark = Curves({"test_loss": "-"}, Scale("loss"), colour=kinds, panel=kinds)
-    figure = draw(Figure("loss", "", "", mark), results)
+    figure = there(draw(Figure("loss", "", "", mark), results))
     assert [axis.get_title() for axis in figure.axes] == ["weight decay 0", "weight decay 0.3", "weight decay 1"]
     assert figure.legends[0].get_texts()[0].get_text() == "width 32"
     profile = Profile(kinds, {"test_loss": "-"}, Scale("loss"), colour=kinds)
-    assert draw(Figure("loss", "", "", profile), results).axes[0].get_xlabel() == "width"
+    assert there(draw(Figure("loss", "", "", profile), results)).axes[0].get_xlabel() == "width"
 
 
 def test_every_mark_has_its_renderer():
@@ -76,8 +77,8 @@ def test_no_runs_draw_nothing(results, of):
 
 def test_marks_are_data_that_cannot_be_changed():
     with pytest.raises(AttributeError):
-        LOSS.colour = "width"
+        LOSS.colour = "width"  # type: ignore[misc]
     with pytest.raises(TypeError, match="positional"):
-        Points("a", "b", Scale("a"), Scale("b"), "width")
+        Points("a", "b", Scale("a"), Scale("b"), "width")  # type: ignore[call-arg]
     program = "import sys, phenom_jax.report.marks; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from synthetic import make, with_steps
+from there import there, xy
 
 from phenom_jax.report.marks import Points, Scale
 from phenom_jax.report.points import draw_points
@@ -23,35 +24,39 @@ def labels(figure):
 
 
 def test_a_dot_for_each_run_and_the_exponent_of_each_colour(results):
-    figure = draw_points(Points("weight_decay", "when", X, Y, colour="width", fit="power law"), results)
+    figure = there(draw_points(Points("weight_decay", "when", X, Y, colour="width", fit="power law"), results))
     (axis,) = figure.axes
     dots = [line for line in axis.lines if line.get_marker() == "o"]
-    assert [len(line.get_xdata()) for line in dots] == [8, 8]
+    assert [len(xy(line)) for line in dots] == [8, 8]
     assert labels(figure) == ["width 32, exponent −1.5", "width 128, exponent −1.5"]
     fits = [line for line in axis.lines if line.get_marker() != "o"]
-    np.testing.assert_allclose(fits[1].get_ydata(), 128 / fits[1].get_xdata() ** 1.5)
+    x, y = xy(fits[1]).T
+    np.testing.assert_allclose(y, 128 / x**1.5)
     said = figure.get_supxlabel().replace("\n", " ")
     assert "A dot for each of 16 runs (seed vary)" in said and "8 runs are left out" in said
     assert axis.get_xscale() == axis.get_yscale() == "log"
 
 
 def test_the_exponents_of_several_panels_are_named_in_them(results):
-    figure = draw_points(Points("weight_decay", "when", X, Y, panel="width", fit="power law"), results)
+    figure = there(draw_points(Points("weight_decay", "when", X, Y, panel="width", fit="power law"), results))
     assert [[text.get_text() for text in axis.texts] for axis in figure.axes] == [["exponent −1.5"]] * 2
 
 
 def test_a_variable_may_be_x_and_the_diagonal_drawn(results):
-    figure = draw_points(Points(("absent", "first"), "when", Y, Y, colour="weight_decay", diagonal=True), results)
+    figure = there(
+        draw_points(Points(("absent", "first"), "when", Y, Y, colour="weight_decay", diagonal=True), results)
+    )
     *dots, diagonal = figure.axes[0].lines
     for line in dots:
-        np.testing.assert_allclose(line.get_ydata(), 2 * line.get_xdata())
+        x, y = xy(line).T
+        np.testing.assert_allclose(y, 2 * x)
     np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
     assert labels(figure)[-1] == "equal"
 
 
 def test_what_is_held_is_said(results):
-    figure = draw_points(Points("first", "when", Y, Y, at={"width": max}), results)
-    assert len(figure.axes[0].lines[0].get_xdata()) == 8
+    figure = there(draw_points(Points("first", "when", Y, Y, at={"width": max}), results))
+    assert len(xy(figure.axes[0].lines[0])) == 8
     assert "Width 128 of 2 values" in figure.get_supxlabel()
 
 

@@ -3,14 +3,15 @@ import pytest
 import xarray as xr
 from scipy import stats
 from synthetic import make
+from there import there
 
 from phenom_jax.report.maps import draw_final_map
-from phenom_jax.report.marks import FinalMap, Profile, Scale, VLine
+from phenom_jax.report.marks import FinalMap, Lines, Profile, Scale, VLine
 from phenom_jax.report.profile import draw_profile, interval
 from phenom_jax.report.tables import cells
 
 SCALE = Scale("risk", log=True, limits=(1e-2, 1e2))
-LINES = {"test_risk": "-", "train_risk": "--"}
+LINES: Lines = {"test_risk": "-", "train_risk": "--"}
 
 
 def sweep(seeds=20, samples=(40, 80), noise=(0.5, 1.0), width=(10, 20, 30, 40, 50, 60), step=(0,), status="finished"):
@@ -42,7 +43,7 @@ def drawn(axis):
 
 def test_a_line_is_the_median_over_seeds_at_every_x():
     results = sweep(step=(0, 10))  # the last measured step is the first
-    figure = draw_profile(Profile("width", {"test_risk": "-"}, SCALE, colour="noise", panel="samples"), results)
+    figure = there(draw_profile(Profile("width", {"test_risk": "-"}, SCALE, colour="noise", panel="samples"), results))
     assert [axis.get_title() for axis in figure.axes] == ["samples 40", "samples 80"]
     for axis, samples in zip(figure.axes, (40, 80), strict=True):
         for line, noise in zip(drawn(axis), (0.5, 1.0), strict=True):
@@ -70,7 +71,7 @@ def test_theory_and_verticals_follow_the_panel(at):
     lines = [at, VLine(np.nan, "nowhere"), VLine("noise_of_all", "nowhere")]
     mark = Profile("width", LINES, SCALE, panel="samples", exact=exact, exact_label="theory", verticals=lines)
     several = sweep().assign_coords(noise_of_all=("run", np.arange(480)))
-    figure = draw_profile(mark, several)
+    figure = there(draw_profile(mark, several))
     for axis, samples in zip(figure.axes, (40, 80), strict=True):
         mark, *_, theory = drawn(axis)
         assert len(drawn(axis)) == 4 and set(mark[:, 0]) == {samples}
@@ -86,7 +87,7 @@ def test_runs_that_diverged_are_left_out_and_counted():
     results = sweep(seeds=4, samples=(80,))
     results["status"][:3] = "diverged"
     results["test_risk"][:3] = 1e9
-    figure = draw_profile(Profile("width", {"test_risk": "-"}, SCALE, colour="noise"), results)
+    figure = there(draw_profile(Profile("width", {"test_risk": "-"}, SCALE, colour="noise"), results))
     assert drawn(figure.axes[0])[0][:, 1].max() < 1e9
     assert (
         figure.get_supxlabel()
@@ -110,7 +111,7 @@ def test_nothing_to_draw_is_none(options):
 
 
 def test_a_logarithmic_x_leaves_out_what_it_cannot_show():
-    figure = draw_profile(Profile("width", LINES, SCALE, log_x=True, centre="mean"), sweep(width=(0, 10, 100)))
+    figure = there(draw_profile(Profile("width", LINES, SCALE, log_x=True, centre="mean"), sweep(width=(0, 10, 100))))
     assert drawn(figure.axes[0])[0][:, 0].tolist() == [10, 100]
     assert figure.axes[0].get_xscale() == "log"
 
@@ -138,8 +139,8 @@ def test_few_and_infinite_values_have_intervals_that_say_so():
 
 def test_a_final_map_holds_the_median_of_every_cell():
     results = sweep(seeds=5, samples=(80,))
-    figure = draw_final_map(FinalMap("test_risk", "width", ("samples", "noise"), "risk"), results)
-    shown = figure.axes[0].collections[0].get_array().reshape(2, 6)
+    figure = there(draw_final_map(FinalMap("test_risk", "width", ("samples", "noise"), "risk"), results))
+    shown = there(figure.axes[0].collections[0].get_array()).reshape(2, 6)
     for (row, column), median in np.ndenumerate(shown):
         chosen = (results.noise == (0.5, 1.0)[row]) & (results.width == 10 * (column + 1))
         assert median == pytest.approx(np.median(results.test_risk.values[chosen.values, 0]))
@@ -150,7 +151,7 @@ def test_a_final_map_holds_the_median_of_every_cell():
 
 def test_a_map_and_the_table_say_the_same_of_the_same_runs(tmp_path):
     results = make(tmp_path / "results.zarr", statuses=lambda row, status: "diverged" if row % 5 == 0 else status)
-    figure = draw_final_map(FinalMap("train_loss", "width", ("weight_decay",), "loss", numbers=True), results)
+    figure = there(draw_final_map(FinalMap("train_loss", "width", ("weight_decay",), "loss", numbers=True), results))
     assert figure is not None
     by_place = sorted(cells(results), key=lambda cell: (cell.values["weight_decay"], cell.values["width"]))
     shown = [text.get_text() for text in figure.axes[0].texts]

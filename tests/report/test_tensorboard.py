@@ -3,7 +3,7 @@ import collections
 import numpy as np
 import pytest
 from synthetic import make
-from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.event_pb2 import Event  # type: ignore[attr-defined]
 
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.tensorboard import write_tensorboard
@@ -77,6 +77,8 @@ def test_an_unknown_run_changes_nothing(results, tmp_path):
 
 def test_hparams_are_those_that_vary(results, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("tensorboardX.SummaryWriter.add_hparams", lambda self, values, *_, **__: seen.append(set(values)))
+    monkeypatch.setattr(
+        "tensorboardX.SummaryWriter.add_hparams", lambda self, values, *_, **__: seen.append(set(values))
+    )
     write_tensorboard(tmp_path / "board", results)
     assert all(names == {"seed", "weight_decay", "width", "status"} for names in seen) and len(seen) == 24

@@ -99,10 +99,21 @@ toy = Experiment(
 )
 
 
+def annealed(where: str) -> Experiment:
+    """Returns the toy with a schedule over all of its steps, in its `step` or its `init`, inside a jit."""
+    share = jax.jit(lambda hp: 1 / hp.steps)
+    if where == "step":
+        return dataclasses.replace(
+            toy, step=lambda state, hp, key: step(state, dataclasses.replace(hp, learning_rate=share(hp)), key)
+        )
+    return dataclasses.replace(toy, init=lambda hp: jax.tree.map(lambda leaf: leaf * share(hp), init(hp)))
+
+
 class StopAfter(Stop):
     """Asks to stop at the n-th look."""
 
     def __init__(self, looks: int):
+        super().__init__()
         self.looks = looks
 
     @property

@@ -39,7 +39,7 @@ from phenom_jax.hparams import InvalidValue
 from phenom_jax.sweep.axes import nearest
 from phenom_jax.sweep.settings import Settings
 
-BENCHMARKS: dict[str, Callable[[Devices], Iterator[Comparison]]] = {
+BENCHMARKS: dict[str, Callable[..., Iterator[Comparison]]] = {
     "grokking_mlp": grokking_mlp,
     "parity_mlp": parity_mlp,
     "parity_vmap": parity_vmap,

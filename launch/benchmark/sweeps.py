@@ -119,7 +119,7 @@ class _Pace(Progress):
     def update(self, finished, live, waiting, diverged, steps_done: int, left, program=(1, 1)) -> None:
         self.marks.append((self.clock(), steps_done))
         if self.clock() - self.marks[0][0] > self.seconds:
-            self.stop.requested = "the end of the measurement"
+            self.stop.request("the end of the measurement")
 
 
 def _train(experiment: Experiment, axes: Axes, devices: Devices, progress: Progress, stop: Stop) -> int:

@@ -20,13 +20,17 @@ class Stop:
     On another thread than the main one no signal comes, which alone gets them.
 
     Attributes:
-      requested: the name of the signal that came or what else asked for it first, or None.
       failure: whether going on by itself, as after a signal, is not what is wanted.
     """
 
     def __init__(self) -> None:
-        self.requested: str | None = None
+        self._why: str | None = None
         self.failure = False
+
+    @property
+    def requested(self) -> str | None:
+        """The name of the signal that came or what else asked for it first, or None."""
+        return self._why
 
     def __enter__(self) -> Stop:
         numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
@@ -39,8 +43,8 @@ class Stop:
 
     def request(self, why: str, failure: bool = False) -> None:
         """Asks to stop, unless that was asked before."""
-        if not self.requested:
-            self.requested, self.failure = why, failure
+        if not self._why:
+            self._why, self.failure = why, failure
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:

@@ -1,7 +1,7 @@
 import dataclasses
 import subprocess
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +15,7 @@ from phenom_jax.sweep.axes import parse_sweep
 
 
 def test_it_measures_what_the_sweep_measures(tmp_path, capsys):
-    flags = {"seed": "3,4", "steps": "10", "width": "5"}
+    flags: dict[str, Any] = {"seed": "3,4", "steps": "10", "width": "5"}
     toy.train_in(tmp_path, **flags)
     results = toy.results_of(tmp_path)
     trained = results.isel(run=int(np.argmax(results.seed.values == 3))).sel(step=10)

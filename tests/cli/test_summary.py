@@ -63,7 +63,7 @@ def test_a_sweep_over_seeds_alone_is_one_row(results):
     assert row.split() == ["3", "never", "0.3"]
 
 
-def test_many_cells_are_counted_not_printed(results):
+def test_many_cells_are_counted_not_printed(results: xr.Dataset):
     many = xr.concat([results.assign_coords(weight_decay=("run", np.full(6, float(i)))) for i in range(50)], "run")
     many.weight_decay.attrs["hyperparameter"] = "swept"
     assert summary_table(many, 100).row_count == 40

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import toy
@@ -28,7 +29,7 @@ from phenom_jax.cli.main import main
 layout.CHUNK_SECONDS = 0.1
 main(toy)
 """
-SWEEP = {"seed": "0:10", "steps": "40000"}
+SWEEP: dict[str, Any] = {"seed": "0:10", "steps": "40000"}
 
 
 class Processes:

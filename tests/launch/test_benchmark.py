@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from toy import toy
 
-from experiments.deep_double_descent.science import BATCH_STREAM
+from experiments.deep_double_descent import science
 from experiments.grokking import experiment as grokking
 from launch.benchmark import __main__ as benchmark
 from launch.benchmark import costs, networks, perceptron, small, sweeps
 from launch.benchmark.comparison import Comparison, Effort, race
 from launch.benchmark.small import experiment as parity
-from launch.benchmark.trainer import Trainer, run_steps_per_second, sweep_work
+from launch.benchmark.trainer import Axes, Trainer, run_steps_per_second, sweep_work
 from phenom_jax.device.devices import all_devices
 from phenom_jax.device.program import AXIS, Layout
 from phenom_jax.hparams import build
@@ -62,7 +62,7 @@ def test_torch_trains_parity_as_we_do(devices):
     loop = peer.Loop(small.layers_of(run), *small.peer_setting(run))
     ensemble = peer.Ensemble(small.layers_of(run), *small.peer_setting(run), runs=2)
     for index, loss in enumerate(ours):
-        words = draw(jax.random.key(index), hp.batch_size.active, hp.inputs)
+        words = draw(jax.random.key(index), hp.batch_size.padded, hp.inputs)
         inputs, labels = (peer.torch.tensor(np.array(part)) for part in unpacked(words, hp.inputs, hp.degree.active))
         np.testing.assert_allclose(loop.step(inputs, labels).item(), loss, rtol=1e-5)
         both = ensemble.step(inputs.expand(2, *inputs.shape), labels.expand(2, *labels.shape))
@@ -90,7 +90,7 @@ def test_trainer_advances_the_runs_it_holds_and_no_others(devices):
 
 
 def test_rates_of_programs_add_up_as_times_do():
-    class Fixed:
+    class Fixed(Trainer):
         def __init__(self, runs, rate):
             self.runs, self.rate = runs, rate
 
@@ -133,7 +133,7 @@ def test_a_benchmark_against_torch_runs(devices, name, options, expected):
 
 
 def test_mixed_widths_runs(devices):
-    axes = {"width": [4, 8], "seed": [0]}
+    axes: Axes = {"width": [4, 8], "seed": [0]}
     found = list(sweeps.mixed_widths(devices, BRIEF, toy, axes, cold_steps=100))
     assert_sound(found, ["mixed_widths", "mixed_widths_compiled"])
 
@@ -170,13 +170,13 @@ def test_json_is_a_list_of_name_ours_peer_ratio_and_unit(monkeypatch, tmp_path, 
 
 
 @pytest.mark.parametrize("missing, extra", [("torch", "bench"), ("devinterp", "bench_llc")])
-def test_without_a_peer_the_others_still_run(missing, extra, monkeypatch, capsys):
+def test_without_a_peer_the_others_still_run(devices, missing, extra, monkeypatch, capsys):
     def lacking(_):
         raise ModuleNotFoundError(f"No module named '{missing}'", name=missing)
         yield
 
     monkeypatch.setattr(benchmark, "BENCHMARKS", {"a": lacking, "b": lambda _: iter([RESULT])})
-    assert list(benchmark.run(["a", "b"], None)) == [RESULT]
+    assert list(benchmark.run(["a", "b"], devices)) == [RESULT]
     assert f"pip install '.[{extra}]'" in capsys.readouterr().out
 
 
@@ -200,10 +200,10 @@ def test_torch_trains_the_networks_as_we_do(devices):
     axes = {"width": [6], "samples": [40], "batch_size": [10], "label_noise": [0.2], "learning_rate": [0.1]}
     program = sweep_work(networks.experiment, axes, devices).plan.programs[0]
     hp = jax.tree.map(jnp.asarray, program.hp(program.runs[0]))
-    step, state = jax.jit(networks.experiment.step), jax.jit(networks.experiment.init)(hp)
+    step, state = jax.jit(science.step), jax.jit(science.init)(hp)
     theirs = peer.make_step(networks.start_of(program, program.runs[0]))
     for count in range(3):
-        key = jax.random.fold_in(jax.random.key(hp.seed), BATCH_STREAM)
+        key = jax.random.fold_in(jax.random.key(hp.seed), science.BATCH_STREAM)
         rows = np.asarray(batch(key, jnp.int32(count), hp.samples, hp.batch_size).examples_B)
         state, metrics = step(state, hp, key)
         np.testing.assert_allclose(theirs(rows).item(), metrics.batch_loss, rtol=1e-4)
@@ -211,7 +211,7 @@ def test_torch_trains_the_networks_as_we_do(devices):
 
 def test_the_network_sweep_is_compared_with_a_loop(devices):
     pytest.importorskip("launch.benchmark.torch_networks", exc_type=ImportError)
-    axes = {"width": [6], "samples": [40], "test_samples": [20], "batch_size": [10], "seed": [0, 1]}
+    axes: Axes = {"width": [6], "samples": [40], "test_samples": [20], "batch_size": [10], "seed": [0, 1]}
     (found,) = networks.network_sweep(devices, BRIEF, axes)
     assert found.ours > 0 and found.peer is not None and found.peer > 0
     assert len(networks.quick()["width"]) == 7

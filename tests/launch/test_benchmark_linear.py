@@ -28,4 +28,4 @@ def test_linear_grid_runs():
     flags = {"seed": "0:2", "noise": "0.5,1", "ridge": "0,0.1", "dimension": "3,9", "samples": "5"}
     found = list(linear_grid(all_devices(AXIS), Effort(0.0, 1), flags, samples=5))
     assert [item.name for item in found] == [name for name, *_ in VARIANTS.values()] + ["linear_grid_whole"]
-    assert all(item.ours > 0 and item.peer > 0 for item in found)
+    assert all(item.ours > 0 and item.peer and item.peer > 0 for item in found)

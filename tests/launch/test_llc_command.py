@@ -13,6 +13,7 @@ from toy import StopAfter, assert_same_results, results_of, train_in
 
 from experiments.deep_linear import experiment as deep_linear
 from experiments.llc import experiment as llc
+from experiments.llc import science
 from experiments.llc.presets import PRESETS
 from experiments.llc.science import LLC
 from phenom_jax.claims.lift import decide_all
@@ -122,7 +123,9 @@ def test_other_flags_are_those_of_every_launcher(command, source, capsys, tmp_pa
 def test_presets_that_train_a_source_hold_all_that_decides_there():
     """So that the fingerprint of a claim is that of the preset by its name."""
     for preset in ("deep_linear", "mala", "grokking"):
-        made = importlib.import_module(PRESETS[preset].source.module).experiment
+        source = PRESETS[preset].source
+        assert source
+        made = importlib.import_module(source.module).experiment
         assert PRESETS[made.name].flags.items() - PRESETS[preset].flags.items() == set()
 
 
@@ -133,10 +136,10 @@ def chain(hp, steps=20):
     """Returns the draws and the end of one chain, alone."""
 
     def move(state, count):
-        return llc.step(state, hp, step_key(hp, count))
+        return science.step(state, hp, step_key(hp, count))
 
-    state, metrics = jax.lax.scan(move, llc.init(hp), jnp.arange(steps))
-    return metrics, llc.measure(state, hp), llc.expensive(state, hp)
+    state, metrics = jax.lax.scan(move, science.init(hp), jnp.arange(steps))
+    return metrics, science.measure(state, hp), science.ending(state, hp)
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -162,14 +165,8 @@ def test_padding_does_not_change_a_chain(source, options):
 def test_a_chain_in_lanes_is_the_chain_alone(source, tmp_path, float64, options):
     found = SourceRuns(source)
     (anchor,) = found.anchors([(0, 0)])
-    flags: dict[str, Any] = {
-        "seed": "0:3",
-        "source": "0,1",
-        "checkpoint": "0,1",
-        "steps": "20",
-        "network": anchor.network,
-    }
-    train_in(tmp_path, found.bind(llc), **flags, **{name: str(value) for name, value in options.items()})
+    flags: dict[str, Any] = {"network": anchor.network} | {name: str(value) for name, value in options.items()}
+    train_in(tmp_path, found.bind(llc), seed="0:3", source="0,1", checkpoint="0,1", steps="20", **flags)
     results = results_of(tmp_path)
     assert results.sizes["run"] == 12
     for row in (0, 5, 11):
@@ -184,14 +181,8 @@ def test_a_chain_in_lanes_is_the_chain_alone(source, tmp_path, float64, options)
 def test_killed_chains_are_resumed_bit_for_bit(source, tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.001)
     found = SourceRuns(source)
-    (anchor,) = found.anchors([(0, 0)])
-    flags: dict[str, Any] = {
-        "seed": "0:2",
-        "source": "0,1",
-        "checkpoint": "1",
-        "steps": "2000",
-        "network": anchor.network,
-    }
+    network = found.anchors([(0, 0)])[0].network
+    flags: dict[str, Any] = {"seed": "0:2", "source": "0,1", "checkpoint": "1", "steps": "2000", "network": network}
     train_in(tmp_path / "whole", found.bind(llc), **flags)
     assert train_in(tmp_path / "killed", found.bind(llc), StopAfter(2), **flags).interrupted
     assert "finished" not in results_of(tmp_path / "killed")["status"].values

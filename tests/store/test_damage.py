@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from phenom_jax.store.config import read_config
 from phenom_jax.store.dataset import open_results
 from phenom_jax.store.kept import read_kept
 
-SWEEP = {"seed": "0:4", "steps": "20"}
+SWEEP: dict[str, Any] = {"seed": "0:4", "steps": "20"}
 GOLDEN = Path(__file__).parent.parent / "golden" / "run_directory_1"
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from phenom_jax.store.dataset import open_results
 from phenom_jax.store.derived import save_derived
 from phenom_jax.store.directory import LOCK, unused
 
-SWEEP = {"seed": "0:3", "width": "2,4"}
+SWEEP: dict[str, Any] = {"seed": "0:3", "width": "2,4"}
 
 
 def summarise(results):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +54,7 @@ def trained(tmp_path_factory):
     return path
 
 
-def start_texts(source, *chosen):
+def start_texts(source, *chosen) -> dict[str, Any]:
     """Returns the flag texts of these kept states, each a run and a state of it, in a product of the two."""
     network = {anchor.network for anchor in source.anchors(chosen)}
     runs, states = (sorted(set(column)) for column in zip(*chosen))
@@ -148,7 +148,7 @@ def test_a_measure_of_all_that_was_kept_is_over_runs_and_steps(trained):
 
 def test_arrays_of_a_start_stay_what_they_are_and_numbers_become_those_of_jax(float64):
     hp = toy.Toy(seed=1)
-    stacked = stack_hps([(hp, np.float32([1, 2]), np.int8([3]))] * 2)
+    stacked = stack_hps([(hp, np.array([1, 2], np.float32), np.array([3], np.int8))] * 2)
     assert (stacked[1].dtype, stacked[2].dtype, stacked[1].shape) == (np.float32, np.int8, (2, 2))
     assert stacked[0].seed.dtype == np.int64 and stacked[0].learning_rate.dtype == np.float64
 

@@ -47,11 +47,7 @@ class Meddling(Stop):
             set_fault(True)
         if Meddling.looks == 2 + CHUNKS:
             set_fault(False)
-        return self.why
-
-    @requested.setter
-    def requested(self, why: str | None) -> None:
-        self.why = why
+        return super().requested
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from phenom_jax.sweep.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-SWEEP = {"seed": "0:6", "width": "4,8", "steps": "400"}
+SWEEP: dict[str, Any] = {"seed": "0:6", "width": "4,8", "steps": "400"}
 
 
 def train(path, group: int, lanes: int, devices: int) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,7 +26,7 @@ from phenom_jax.train.stop import Stop
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
-SWEEP = {"seed": "0:20", "steps": "1500"}
+SWEEP: dict[str, Any] = {"seed": "0:20", "steps": "1500"}
 SETTINGS = Settings(schedule=toy.toy.schedule, group=2, lanes=8)
 
 
@@ -153,7 +154,7 @@ def test_where_no_number_of_lanes_fits_the_waiting_runs_fail(tmp_path, monkeypat
     assert "20 runs failed, 0 keep their last checkpoint: RESOURCE_EXHAUSTED" in capsys.readouterr().out
 
 
-DIVERGING = {"seed": "0:4", "learning_rate": "0.1,1e12", "steps": "400"}
+DIVERGING: dict[str, Any] = {"seed": "0:4", "learning_rate": "0.1,1e12", "steps": "400"}
 
 
 def diverging(**settings) -> Settings:

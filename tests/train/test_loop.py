@@ -6,7 +6,7 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from toy import StopAfter, assert_same_results, results_of, train_in
 
 from phenom_jax.device import layout
 from phenom_jax.experiment import Experiment, Schedule
-from phenom_jax.sizes import Size
+from phenom_jax.sizes import Size, exactly
 from phenom_jax.store.dataset import open_results
 from phenom_jax.store.kept import read_kept
 from phenom_jax.sweep.grid import measure_grid
@@ -27,7 +27,7 @@ from phenom_jax.train import training as training_module
 
 pytestmark = pytest.mark.slow
 
-SWEEP = {"seed": "0:3", "learning_rate": "0.05,0.2", "width": "4,8"}
+SWEEP: dict[str, Any] = {"seed": "0:3", "learning_rate": "0.05,0.2", "width": "4,8"}
 
 
 def train_alone(hp: toy.Toy, steps: int) -> dict[int, toy.State]:
@@ -48,7 +48,7 @@ def test_a_run_in_a_sweep_is_the_run_alone(tmp_path):
     results = results_of(tmp_path)
     for row in range(results.sizes["run"]):
         run = results.isel(run=row)
-        hp = toy.Toy(seed=int(run.seed), learning_rate=float(run.learning_rate), width=int(run.width))
+        hp = toy.Toy(seed=int(run.seed), learning_rate=float(run.learning_rate), width=exactly(int(run.width)))
         states = train_alone(hp, 60)
         for point, step in enumerate(results.step.values):
             alone = toy.measure(states[step], hp)
@@ -96,7 +96,7 @@ def test_a_diverging_run_is_retired_with_its_reason_and_changes_no_other(tmp_pat
 
 @pytest.mark.parametrize("looks", [1, 2, 5])
 def test_a_stopped_sweep_resumes_to_the_same_bits(tmp_path, looks):
-    flags = {"seed": "0:12", "width": "4,8", "steps": "400"}
+    flags: dict[str, Any] = {"seed": "0:12", "width": "4,8", "steps": "400"}
     train_in(tmp_path / "straight", **flags)
     for _ in range(40):
         if not train_in(tmp_path / "halting", stop=StopAfter(looks), **flags).interrupted:
@@ -177,7 +177,7 @@ def test_a_wide_program_is_compacted_when_half_its_lanes_idle(tmp_path, monkeypa
     monkeypatch.setattr(roster, "compile_program", noted)
     monkeypatch.setattr(training_module, "compile_program", noted)
     wide = Settings(schedule=toy.toy.schedule, group=8, lanes=16)
-    flags = {"seed": "0:8", "steps": "5,40000"}
+    flags: dict[str, Any] = {"seed": "0:8", "steps": "5,40000"}
     train_in(tmp_path / "wide", settings=wide, **flags)
     assert [each.lanes for each in layouts] == [8, 4]
     narrow = Settings(schedule=toy.toy.schedule, group=2, lanes=16)
@@ -198,7 +198,7 @@ def test_a_solve_is_an_experiment_without_steps(tmp_path):
 
 def test_a_checkpoint_of_eight_devices_goes_on_with_two_one_and_eight(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.05)
-    flags = {"seed": "0:16", "steps": "4000"}
+    flags: dict[str, Any] = {"seed": "0:16", "steps": "4000"}
     settings = Settings(schedule=toy.toy.schedule, group=2, lanes=16)
     train_in(tmp_path / "straight", settings=settings, devices=8, **flags)
     for devices in (8, 2, 1):
@@ -237,7 +237,7 @@ def breaks_at_step(broken: int) -> Experiment:
 
 def test_a_run_that_is_run_again_starts_at_its_beginning(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.001)
-    flags = {"seed": "0:2", "steps": "2000", "experiment": breaks_at_step(1900)}
+    flags: dict[str, Any] = {"seed": "0:2", "steps": "2000", "experiment": breaks_at_step(1900)}
     assert train_in(tmp_path, stop=StopAfter(2), **flags).interrupted
     assert results_of(tmp_path).status.values.tolist() == ["running"] * 2
     assert train_in(tmp_path, **flags).counts == {"finished": 1, "diverged": 1}
@@ -263,7 +263,7 @@ def test_longer_runs_added_to_a_stopped_sweep_are_measured_and_kept_whole(tmp_pa
 def test_a_checkpoint_goes_on_with_devices_that_its_lanes_do_not_divide_into(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.01)
     settings = Settings(schedule=toy.toy.schedule, group=2, lanes=4)
-    flags = {"seed": "0:4", "steps": "4000"}
+    flags: dict[str, Any] = {"seed": "0:4", "steps": "4000"}
     train_in(tmp_path / "straight", settings=settings, **flags)
     begun = train_in(tmp_path / "moving", settings=settings, stop=StopAfter(1), **flags)
     for lanes, devices, looks in ((6, 3, 1), (2, 1, 2), (8, 4, 100)):
@@ -279,7 +279,7 @@ def test_a_checkpoint_goes_on_with_devices_that_its_lanes_do_not_divide_into(tmp
 def test_training_goes_on_to_save_after_a_damaged_checkpoint(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(layout, "CHUNK_SECONDS", 0.01)
     settings = Settings(schedule=toy.toy.schedule, group=2, lanes=4, checkpoint_seconds=0.0)
-    flags = {"seed": "0:4", "steps": "8000"}
+    flags: dict[str, Any] = {"seed": "0:4", "steps": "8000"}
     train_in(tmp_path, settings=settings, stop=StopAfter(4), **flags)
     (checkpoints,) = (tmp_path / "checkpoints").iterdir()
     newest = max((path for path in checkpoints.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
@@ -301,7 +301,7 @@ def test_an_error_before_any_run_entered_a_lane_fails_the_programs_runs(tmp_path
 
 
 def test_runs_that_diverged_can_be_run_again(tmp_path):
-    flags = {"seed": "0:4", "learning_rate": "0.1,1e12"}
+    flags: dict[str, Any] = {"seed": "0:4", "learning_rate": "0.1,1e12"}
     train_in(tmp_path, **flags)
     before = results_of(tmp_path)
     settings = Settings(schedule=toy.toy.schedule, group=2, lanes=8, rerun="diverged")

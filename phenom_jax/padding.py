@@ -18,7 +18,7 @@ from phenom_jax.sweep.axes import Run
 
 STEPS = 4  # enough for a gradient to reach every weight, too few for rounding to grow
 ROOM = 3  # padded entries
-QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 
 
 class Record(NamedTuple):

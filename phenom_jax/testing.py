@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import re
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -52,24 +52,34 @@ def check_experiment(
 ) -> None:
     """Raises AssertionError with a sentence for everything that is wrong with an experiment.
 
-    Of the preset's runs, a smallest one of every combination of statics is looked at over a few steps, in float64.
+    Args:
+      preset, rtol, flags: of the runs that are looked at, see `check_runs`.
+      without: presets that are not looked at, as they need what is not here, a data set say.
+    """
+    problems = list(_preset_problems(experiment, without))
+    if not problems:
+        make_plan(experiment, _sweep(experiment, preset, **flags).runs(), "cpu", 1)
+        problems += _problems_of_runs(experiment, preset, rtol, flags)
+        tested = {name for claim in experiment.claims for name in claim.presets} & experiment.presets.keys()
+        for name in sorted({"debug", *tested} - set(without)):
+            problems += _result_problems(experiment, name)
+    _report(experiment, problems)
+
+
+def check_runs(experiment: Experiment, *, preset: str = "debug", rtol: float = 1e-6, **flags: str) -> None:
+    """Raises AssertionError with a sentence for everything that is wrong with the functions of a run.
+
+    Of every combination of statics a smallest run is looked at over a few steps, in float64.
 
     Args:
       preset: small and quick.
       rtol: of metrics compared alone and padded; raise it where a solve magnifies rounding.
-      without: presets that are not looked at, as they need what is not here, a data set say.
-      flags: texts as on a command line, `model="mlp,transformer"`: an axis makes a check of each.
+      flags: texts as on a command line, `model="mlp,transformer"`: an axis of a static makes a check of each.
     """
-    problems = list(_preset_problems(experiment, without))
-    if not problems:
-        sweep = _sweep(experiment, preset, **flags)
-        make_plan(experiment, sweep.runs(), "cpu", 1)
-        with jax.enable_x64(True):
-            for program in _programs(experiment, sweep):
-                problems += _run_problems(experiment, program, rtol)
-        tested = {name for claim in experiment.claims for name in claim.presets} & experiment.presets.keys()
-        for name in sorted({"debug", *tested} - set(without)):
-            problems += _result_problems(experiment, name)
+    _report(experiment, list(_problems_of_runs(experiment, preset, rtol, flags)))
+
+
+def _report(experiment: Experiment, problems: Sequence[str]) -> None:
     if problems:
         raise AssertionError(f"experiment {experiment.name!r}:\n" + "\n".join(dict.fromkeys(problems)))
 
@@ -84,6 +94,12 @@ def _preset_problems(experiment: Experiment, without: Collection[str]) -> Iterat
             yield f"preset {name!r}: {error}"
         except Exception as error:  # of the functions themselves, whatever it is
             yield f"preset {name!r}: a run of it raises {type(error).__name__}: {error}"
+
+
+def _problems_of_runs(experiment: Experiment, preset: str, rtol: float, flags: Mapping[str, str]) -> Iterator[str]:
+    with jax.enable_x64(True):
+        for program in _programs(experiment, _sweep(experiment, preset, **flags)):
+            yield from _run_problems(experiment, program, rtol)
 
 
 def _run_problems(experiment: Experiment, program: Program, rtol: float) -> Iterator[str]:
@@ -109,11 +125,10 @@ def _run_problems(experiment: Experiment, program: Program, rtol: float) -> Iter
         said = jax.eval_shape(lambda hp: done(experiment.measure(experiment.init(hp), hp)), numbers(hp))
         if (said.shape, said.dtype) != ((), jnp.bool_):
             yield f"done: returns {said.dtype}{list(said.shape)}, allowed is one bool"
-    for platform in ACCELERATORS:
-        try:
-            alone.lower(lowering_platforms=(platform,))
-        except Exception as error:  # whatever JAX raises where an operation has no rule there
-            yield f"{platform}: a run is not compiled for it: {str(error).splitlines()[0]}"
+    try:
+        alone.lower(lowering_platforms=ACCELERATORS)
+    except Exception as error:  # whatever JAX raises where an operation has no rule there
+        yield f"{' or '.join(ACCELERATORS)}: a run is not compiled for it: {str(error).splitlines()[0]}"
 
 
 def _unused(alone: Any, hp: Any) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
@@ -44,22 +44,27 @@ class Longer:
         due = [run_id for run_id, _ in zip(roster.waiting, range(roster.room())) if run_id in self._starts]
         if not due:
             return
-        longer = {self._starts.pop(run_id): run_id for run_id in due}
+        starts = {run_id: self._starts.pop(run_id) for run_id in due}
         damage, found = "", []
         try:
-            found = list(self._ends.read(list(longer)))
+            found = list(self._ends.read(sorted(set(starts.values()))))
         except InvalidValue as error:
             damage = str(error)
         if processes.anywhere(bool(damage)):
             self._note(f"WARNING: {len(due)} runs begin anew: {damage or 'another process cannot read their ends'}")
             return
-        for lanes in found:
-            run_ids = [longer[run_id] for run_id in lanes.run_ids]
-            hps = stack_hps([self._program.hp(self._runs[run_id]) for run_id in run_ids])
-            shapes = lane_shapes(self._work.experiment, self._program.template, self._work.grid)
-            roster.park(going_on(lanes, stacked_shapes(shapes, len(run_ids)), self._work.grid.steps, hps), run_ids)
+        for ended in found:
+            run_ids = [run_id for run_id in due if starts[run_id] in ended.run_ids]
+            rows = [ended.run_ids.index(starts[run_id]) for run_id in run_ids]
+            roster.park(self._lanes(ended, rows, run_ids), run_ids)
             for run_id in run_ids:
                 roster.waiting.remove(run_id)
+
+    def _lanes(self, ended: Lanes, rows: Sequence[int], run_ids: Sequence[str]) -> Any:
+        shapes = lane_shapes(self._work.experiment, self._program.template, self._work.grid)
+        chosen = ended._replace(leaves={name: leaf[rows] for name, leaf in ended.leaves.items()})
+        hps = stack_hps([self._program.hp(self._runs[run_id]) for run_id in run_ids])
+        return going_on(chosen, stacked_shapes(shapes, len(rows)), self._work.grid.steps, hps)
 
 
 def going_on(ended: Lanes, shapes: Any, steps: np.ndarray, hps: Any) -> Any:

@@ -20,6 +20,7 @@ from phenom_jax.device import processes
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import hp_shapes
 from phenom_jax.sweep.grid import NEVER, Grid
+from phenom_jax.sweep.recorded import metric_shapes
 from phenom_jax.sweep.status import Status
 
 AXIS = "run"
@@ -197,18 +198,14 @@ def stacked_shapes(shapes: Any, count: int) -> Any:
 def _start(experiment: Experiment, grid: Grid, hp: Any) -> Lane:
     """Returns the lane of a run that has not stepped yet."""
     state = experiment.init(hp)
-    latest = experiment.step(state, hp, step_key(hp, 0))[1] if experiment.step else ()
-    latest = jax.tree.map(lambda x: jnp.full(jnp.shape(x), jnp.nan, jnp.result_type(float)), latest)
-    measured = [experiment.measure(state, hp), latest]
-    if experiment.expensive:
-        measured.append(experiment.expensive(state, hp))
+    metrics = metric_shapes(experiment, hp)
     kept = experiment.keep(state) if experiment.keep else ()
     points, kept_points = len(grid.steps), int(grid.kept.sum())
     zero = jnp.int32(0)
     return Lane(
         hp=jax.tree.map(jnp.asarray, hp),
         state=state,
-        latest=latest,
+        latest=jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, jnp.result_type(float)), metrics.get("step", ())),
         step=zero,
         point=zero,
         kept=zero,
@@ -217,9 +214,9 @@ def _start(experiment: Experiment, grid: Grid, hp: Any) -> Lane:
         diverged_metrics=zero,
         records=Records(
             metrics={
-                name: jnp.full((points, *jnp.shape(value)), jnp.nan, jnp.result_type(float))
-                for metrics in measured
-                for name, value in _by_name(metrics).items()
+                name: jnp.full((points, *value.shape), jnp.nan, jnp.result_type(float))
+                for returned in metrics.values()
+                for name, value in _by_name(returned).items()
             },
             kept=jax.tree.map(lambda x: jnp.zeros((kept_points, *x.shape), x.dtype), kept),
             kept_step=jnp.full(kept_points, -1, jnp.int32),

@@ -42,14 +42,23 @@ def recorded_quantities(experiment: Experiment, template: Any) -> dict[str, tupl
     """Returns each recorded metric's Quantity and shape by name: cheap and expensive measures, step metrics."""
     return {
         name: (quantity, getattr(metrics, name).shape)
-        for metrics in _metrics(_returned(experiment, template)).values()
+        for metrics in _metrics(_returned(experiment, hp_shapes(template))).values()
         for name, quantity in quantities(type(metrics)).items()
     }
 
 
 def step_metric_names(experiment: Experiment, template: Any) -> tuple[str, ...]:
     """Returns the names of the metrics a step returns, in the order of the bits of `Lane.diverged_metrics`."""
-    return _metrics(_returned(experiment, template))["step"]._fields if experiment.step else ()
+    return _metrics(_returned(experiment, hp_shapes(template)))["step"]._fields if experiment.step else ()
+
+
+def metric_shapes(experiment: Experiment, hp: Any) -> dict[str, Any]:
+    """Returns the shapes of the metrics of a run by the function that returns them: measure, expensive, step.
+
+    Args:
+      hp: of the run; its arrays may be traced.
+    """
+    return _metrics(_returned(experiment, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), hp)))
 
 
 def check_contract(experiment: Experiment, template: Any) -> None:
@@ -59,7 +68,7 @@ def check_contract(experiment: Experiment, template: Any) -> None:
 
 
 def _mistakes(experiment: Experiment, template: Any) -> Iterator[str]:
-    returned = _returned(experiment, template)
+    returned = _returned(experiment, hp_shapes(template))
     stepped, state = returned.get("step", ((), ())), returned["init"]
     if type(stepped) is not tuple or len(stepped) != 2:
         yield f"step: returns a {type(stepped).__name__}, allowed is a pair of state and metrics"
@@ -95,15 +104,15 @@ def _metrics(returned: Mapping[str, Any]) -> dict[str, Any]:
     return found | ({"step": returned["step"][1]} if "step" in returned else {})
 
 
-def _returned(experiment: Experiment, template: Any) -> dict[str, Any]:
-    """Returns the shapes of what each function of one run returns."""
-    shapes, structure = jax.tree.flatten(hp_shapes(template))
+def _returned(experiment: Experiment, shapes: Any) -> dict[str, Any]:
+    """Returns the shapes of what each function of one run returns, given those of its hyperparameters."""
+    leaves, structure = jax.tree.flatten(shapes)
     functions = (experiment.init, experiment.measure, experiment.expensive, experiment.step)
-    return _traced(functions, tuple(shapes), structure)
+    return _traced(functions, tuple(leaves), structure, jax.dtypes.canonicalize_dtype(float))
 
 
 @functools.lru_cache(maxsize=64)  # tracing takes longer than all else that is done before a training
-def _traced(functions: tuple, shapes: tuple, structure: Any) -> dict[str, Any]:
+def _traced(functions: tuple, shapes: tuple, structure: Any, _: np.dtype) -> dict[str, Any]:
     init, measure, expensive, step = functions
 
     def one_run(hp: Any) -> dict[str, Any]:

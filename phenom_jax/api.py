@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from phenom_jax.experiment import Experiment, Schedule
-from phenom_jax.hparams import Field, InvalidValue, build, fields
+from phenom_jax.hparams import Field, InvalidValue, fields
 from phenom_jax.sweep.axes import nearest
 from phenom_jax.sweep.settings import Settings
 
@@ -167,6 +167,7 @@ class SavedSweep:
         """
         from phenom_jax.device.start import check_float_type
         from phenom_jax.store.kept import kept_rows, kept_steps, leaf_name
+        from phenom_jax.store.source import unpadded
         from phenom_jax.store.united import kept_stores
 
         keep, init = self.experiment.keep, self.experiment.init
@@ -184,18 +185,16 @@ class SavedSweep:
         step = int(steps[-1]) if step is None else step
         if step not in steps:
             raise InvalidValue(f"step: {step}, allowed is what run {run_id} has kept: {', '.join(map(str, steps))}")
-        hp = build(self.experiment.hparams, values)
+        hp = self.experiment.hp(values)
         outline = jax.eval_shape(lambda: keep(init(hp)))
         rows = kept_rows(store, [run_id])
-        place, leaves = rows["step"][0].tolist().index(step), []
-        for path, like in jax.tree.leaves_with_path(outline):
-            kept = rows[leaf_name(path)][0, place]
-            corner = kept[tuple(map(slice, like.shape))]
-            if np.count_nonzero(kept) != np.count_nonzero(corner):
-                shape = " x ".join(map(str, like.shape))
-                raise InvalidValue(f"state: {leaf_name(path)} is padded elsewhere than behind its {shape} entries")
-            leaves.append(jnp.asarray(corner))
-        return jax.tree.structure(outline).unflatten(leaves), hp
+        place = rows["step"][0].tolist().index(step)
+
+        def leaf(path: tuple, like: jax.ShapeDtypeStruct) -> jax.Array:
+            name = leaf_name(path)
+            return jnp.asarray(unpadded(rows[name][0, place], like.shape, name))
+
+        return jax.tree.map_with_path(leaf, outline), hp
 
     def _run(self, run: str | int) -> tuple[str, dict[str, Any]]:
         """Returns the id and the hyperparameters of a run."""

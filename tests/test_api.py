@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -152,10 +153,10 @@ def test_float64_is_computed_where_jax_computes_in_it_and_nothing_else_there(tmp
 
 
 def test_jax_is_as_a_sweep_needs_it_meanwhile_and_as_it_was_afterwards():
-    seen = []
+    seen, names = [], ("jax_default_matmul_precision", "jax_threefry_partitionable")
 
     def init(hp):
-        seen.append((jax.config.jax_default_matmul_precision, jax.config.jax_threefry_partitionable))
+        seen.append(tuple(getattr(jax.config, name) for name in names))
         return toy.init(hp)
 
     recording = dataclasses.replace(experiment, init=init)
@@ -163,7 +164,7 @@ def test_jax_is_as_a_sweep_needs_it_meanwhile_and_as_it_was_afterwards():
         before = dict(jax.config.values)
         train(recording, steps=0, quiet=True)
         assert jax.config.values == before
-        assert (jax.config.jax_default_matmul_precision, jax.config.jax_threefry_partitionable) == ("bfloat16", False)
+        assert [getattr(jax.config, name) for name in names] == ["bfloat16", False]
         with pytest.raises(InvalidValue):
             train(recording, lanes=999, quiet=True)
         assert jax.config.values == before
@@ -271,13 +272,14 @@ def test_a_state_is_what_the_run_had_at_that_step(trained, row, width):
         assert weights.hidden.shape == (4, width)
         error = measure(toy.init(hp)._replace(weights=weights), hp).error
         assert float(error) == pytest.approx(float(run["error"].sel(step=60 if step is None else step)), rel=1e-5)
-    first, _ = saved.state(str(run["run_id"].values), 0)
+    first, hp = saved.state(str(run["run_id"].values), 0)
     np.testing.assert_array_equal(first.hidden, toy.init(hp).weights.hidden)
 
 
 def test_states_that_are_not_there_are_refused(trained, tmp_path, monkeypatch):
     saved = open_run(trained, experiment)
-    for run in (6, -7, "0123456789abcdef", 1.0, None):
+    wrong: list[Any] = [6, -7, "0123456789abcdef", 1.0, None]
+    for run in wrong:
         with pytest.raises(InvalidValue, match="run: .*, allowed is 0 to 5 or a run id"):
             saved.state(run)
     with pytest.raises(InvalidValue, match="state: toy keeps none"):
@@ -295,7 +297,7 @@ def test_what_is_padded_elsewhere_is_refused(tmp_path):
     shifted = dataclasses.replace(experiment, keep=lambda state: jnp.roll(state.weights.hidden, 1, axis=1))
     train(shifted, tmp_path, width=[2, 8], steps=0, quiet=True)
     assert open_run(tmp_path, shifted).state(1)[0].shape == (4, 8)
-    with pytest.raises(InvalidValue, match="state: kept is padded elsewhere than behind its 4 x 2 entries"):
+    with pytest.raises(InvalidValue, match="weights kept are not zero outside their leading 4 x 2"):
         open_run(tmp_path, shifted).state(0)
 
 

@@ -147,7 +147,8 @@ class SourceRuns:
         real, states = np.dtype(self.float_type), self._states(place)
         leaves = [states[path][checkpoint] for path in paths]
         if self.experiment.landscape:
-            _check_padding(dict(zip(paths, leaves)), shapes)
+            for leaf, shape, path in zip(leaves, shapes, paths):
+                unpadded(leaf, shape, path)
         leaves = [np.asarray(leaf, jnp.result_type(float) if leaf.dtype == real else leaf.dtype) for leaf in leaves]
         axes = max(1, *(len(shape) for shape in shapes))
         return Start(
@@ -222,17 +223,26 @@ class SourceRuns:
         return found | {name: np.full(len(kept.steps), value) for name, value in trained_with.items()}
 
 
+def unpadded(leaf: np.ndarray, shape: Sequence[int], name: str) -> np.ndarray:
+    """Returns the leading corner of a leaf, which must be all of it that is not zero.
+
+    Args:
+      leaf: what one run kept at one step.
+      shape: of the leaf without padding.
+      name: of the leaf.
+    Raises:
+      InvalidValue: padding does not lie beyond the corner.
+    """
+    corner = leaf[tuple(map(slice, shape))]
+    if np.count_nonzero(leaf) != np.count_nonzero(corner):
+        raise InvalidValue(
+            f"run: weights {name} are not zero outside their leading {' x '.join(map(str, shape))}, so padding cannot "
+            "be told from weights; train every size in a sweep of its own"
+        )
+    return corner
+
+
 def ranges(numbers: Sequence[int]) -> str:
     """Returns ascending numbers in words."""
     whole = len(numbers) == numbers[-1] - numbers[0] + 1
     return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers))
-
-
-def _check_padding(leaves: Mapping[str, np.ndarray], shapes: Sequence[tuple[int, ...]]) -> None:
-    """Raises InvalidValue unless leaves are zero beyond the corners of these shapes."""
-    for (name, leaf), shape in zip(leaves.items(), shapes, strict=True):
-        if np.count_nonzero(leaf) != np.count_nonzero(leaf[tuple(map(slice, shape))]):
-            raise InvalidValue(
-                f"run: weights {name} are not zero outside their leading {' x '.join(map(str, shape))}, so padding "
-                "cannot be told from weights; train every size in a sweep of its own"
-            )

@@ -19,7 +19,7 @@ from phenom_jax.experiment import Experiment, Schedule
 from phenom_jax.hparams import InvalidValue, hparams, stack_hps, swept
 from phenom_jax.source import FromSource
 from phenom_jax.store.code import code_of
-from phenom_jax.store.source import SourceRuns, _check_padding
+from phenom_jax.store.source import SourceRuns, unpadded
 
 SCHEDULE = Schedule(resolution=10, points=3, kept_points=2)
 
@@ -162,10 +162,10 @@ def test_the_loss_and_the_model_of_the_source_are_code_of_a_run(trained):
 def test_padding_that_is_no_zero_beyond_a_corner_is_refused():
     leaf = np.zeros((3, 4))
     leaf[:2, :3] = 1
-    _check_padding({"kernel": leaf}, [(2, 3)])
+    np.testing.assert_array_equal(unpadded(leaf, (2, 3), "kernel"), np.ones((2, 3)))
     leaf[2, 3] = 1
     with pytest.raises(InvalidValue, match="weights kernel are not zero outside their leading 2 x 3"):
-        _check_padding({"kernel": leaf}, [(2, 3)])
+        unpadded(leaf, (2, 3), "kernel")
 
 
 def test_what_is_no_source_is_refused(trained, tmp_path):

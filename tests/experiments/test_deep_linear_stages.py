@@ -1,4 +1,4 @@
-"""Deep linear networks in stages: exact losses, padding, refusals."""
+"""Deep linear networks in stages: exact losses, refusals."""
 
 import functools
 import re
@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 
 from experiments.deep_linear import experiment
-from experiments.deep_linear.presets import PRESETS
 from experiments.deep_linear.science import DeepLinearStages, count, init, losses, measure, step, teacher
 from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
-from phenom_jax.sweep.axes import parse_sweep
 
 STRENGTHS = np.array([3.0, 1.5, 0.7])
 quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -55,19 +53,6 @@ def test_the_largest_singular_value_is_learnt_first():
     np.testing.assert_allclose(late, STRENGTHS, atol=1e-3)
 
 
-@pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("data", ["population", "gaussian"])
-def test_padding_does_not_change_a_run(data):
-    counts = {"inputs": 4, "outputs": 3, "width": 5, "samples": 6}
-    options = {"data": data, "deviation": 0.3, "noise": 0.2}
-    alone = DeepLinearStages(**options, **{name: Size(number, number) for name, number in counts.items()})
-    inside = DeepLinearStages(**options, **{name: Size(number, number + 2) for name, number in counts.items()})
-    expected, found = (measured_after(hp, 30) for hp in (alone, inside))
-    np.testing.assert_allclose(found.product[:3, :4], expected.product, rtol=1e-9, atol=1e-12)
-    assert not found.product[3:].any() and not found.product[:, 4:].any()
-    assert found.train_loss == pytest.approx(float(expected.train_loss), rel=1e-9)
-
-
 @pytest.mark.parametrize(
     "values, said",
     [
@@ -84,8 +69,3 @@ def test_teachers_that_do_not_exist_are_refused(values, said):
 def test_samples_have_no_effect_on_the_population():
     with pytest.raises(InvalidValue, match="samples: has no effect with data=population"):
         parse(experiment, ["--samples=50"])
-
-
-def test_presets_parse():
-    runs = {name: len(parse_sweep(DeepLinearStages, dict(preset.flags), [])) for name, preset in PRESETS.items()}
-    assert runs == {"": 200, "debug": 3, "scales": 500, "depth": 600, "samples": 300}

@@ -1,4 +1,4 @@
-"""Early stopping of one run: its closed form, its independence of padding and of other runs, and its refusals."""
+"""Early stopping of one run: its closed form, its measures, and its refusals."""
 
 import re
 import sys
@@ -11,7 +11,6 @@ import pytest
 import xarray as xr
 
 from experiments.early_stopping import experiment
-from experiments.early_stopping.presets import PRESETS
 from experiments.early_stopping.science import (
     PENALTIES,
     SCALES,
@@ -25,11 +24,9 @@ from experiments.early_stopping.science import (
     summarise,
 )
 from phenom_jax.cli.flags import parse
-from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.report.draw import draw
 from phenom_jax.sizes import Size
-from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.theory.epochwise import excess_risk
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -47,10 +44,6 @@ def trained(hp, steps):
 quick = jax.jit(trained, compiler_options=QUICK)
 
 
-def padded(**sizes):
-    return {name: Size(count, count + 5) for name, count in sizes.items()}
-
-
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("schedule", ["equal", "aligned"])
 def test_on_noiseless_labels_a_run_has_the_bias_of_the_closed_form(schedule):
@@ -65,33 +58,6 @@ def test_on_noiseless_labels_a_run_has_the_bias_of_the_closed_form(schedule):
             exact = excess_risk([count], deviation, signal, 11, 0.0, sizes).of_scale[0]
             np.testing.assert_allclose(measure(state, hp).scale_risk, exact, rtol=1e-9, atol=1e-12)
         state = jax.jit(step)(state, hp, jax.random.key(0))[0]
-
-
-@pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize(
-    "options, sizes",
-    [
-        ({"inputs": "grid"}, {"features": 3, "samples": 9, "validation": 7}),
-        ({"inputs": "gaussian", "step_sizes": "aligned"}, {"features": 3, "samples": 5, "validation": 7}),
-        (NETWORK, {"features": 3, "samples": 9, "validation": 7, "width": 6}),
-    ],
-)
-def test_padding_does_not_change_a_run(options, sizes):
-    alone_hp, inside_hp = EarlyStopping(**options, **sizes, seed=4), EarlyStopping(**options, **padded(**sizes), seed=4)
-    alone, measured = quick(alone_hp, 40)
-    inside, measured_inside = quick(inside_hp, 40)
-    for value, other in zip(measured, measured_inside, strict=True):
-        np.testing.assert_allclose(other, value, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(
-        jax.jit(ridge_path)(inside, inside_hp).ridge_excess_risk,
-        jax.jit(ridge_path)(alone, alone_hp).ridge_excess_risk,
-        rtol=2e-3,  # the conjugate gradients end at a residual of 1e-6
-        atol=1e-5,
-    )
-    for exact, larger in zip(jax.tree.leaves(alone), jax.tree.leaves(inside), strict=True):
-        outside = np.array(larger)
-        outside[tuple(slice(length) for length in exact.shape)] = 0
-        assert not outside.any()
 
 
 @pytest.mark.usefixtures("float64")
@@ -169,18 +135,6 @@ def test_a_summary_of_runs_that_were_not_measured_is_nan():
         assert np.isnan(summary[name].values).all()
 
 
-def test_what_is_recorded_has_a_name_and_a_shape_of_its_own():
-    for hp in (EarlyStopping(), EarlyStopping(**NETWORK)):
-        state, stepped = jax.eval_shape(lambda hp: step(init(hp), hp, jax.random.key(0)), hp)
-        assert jax.tree.structure(state) == jax.tree.structure(jax.eval_shape(init, hp))
-        recorded = [stepped, jax.eval_shape(measure, state, hp), jax.eval_shape(ridge_path, state, hp)]
-        names = [name for metrics in recorded for name in metrics._fields]
-        assert len(names) == len(set(names))
-        for metrics in recorded:
-            for name, quantity in quantities(type(metrics)).items():
-                assert len(quantity.dims) == getattr(metrics, name).ndim
-
-
 @pytest.mark.parametrize(
     "values, message",
     [
@@ -206,22 +160,3 @@ def test_a_width_has_no_effect_on_a_linear_model():
     with pytest.raises(InvalidValue, match="width: has no effect with model=linear in any run of this sweep"):
         parse(experiment, ["--width=50"])
     assert parse(experiment, ["--preset=network", "--width=50"])
-
-
-def test_presets_parse():
-    runs = {}
-    for name, preset in PRESETS.items():
-        axes = dict(preset.flags)
-        zips = [axes.pop("zip")] if "zip" in axes else []
-        runs[name] = len(parse_sweep(EarlyStopping, axes, zips))
-        assert preset.help
-    assert runs == {
-        "": 2400,
-        "debug": 16,
-        "aligned": 1200,
-        "three_scales": 400,
-        "gaussian": 2400,
-        "ridge": 600,
-        "network": 120,
-        "noise": 3400,
-    }

@@ -7,7 +7,6 @@ import pytest
 import xarray as xr
 
 from experiments.early_stopping import experiment
-from experiments.early_stopping.presets import PRESETS
 from experiments.early_stopping.science import PENALTIES, EarlyStopping, closed_form, summarise
 from phenom_jax.claims.lift import decide_all
 from phenom_jax.hparams import fields
@@ -182,8 +181,3 @@ def test_figures_are_drawn():
     results = sweep(seeds=3, noise=(0.5, 1.0), step_sizes=("equal", "aligned"))
     for figure in experiment.figures:
         assert draw(figure, results) is not None, figure.name
-
-
-def test_claims_name_figures_and_presets_that_exist():
-    assert {claim.figure for claim in experiment.claims} <= {figure.name for figure in experiment.figures}
-    assert {preset for claim in experiment.claims for preset in claim.presets} <= PRESETS.keys()

@@ -1,4 +1,4 @@
-"""The grokking experiment of one run: its phenomenon, its independence of padding, and its refusals."""
+"""The grokking experiment of one run: its phenomenon, its measures, and its refusals."""
 
 import re
 
@@ -9,11 +9,9 @@ import pytest
 import xarray as xr
 
 from experiments.grokking import experiment
-from experiments.grokking.presets import PRESETS
 from experiments.grokking.science import (
     Grokking,
     Measures,
-    State,
     done,
     expensive,
     init,
@@ -23,10 +21,8 @@ from experiments.grokking.science import (
     summarise,
 )
 from phenom_jax.cli.flags import parse
-from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
-from phenom_jax.sweep.axes import parse_sweep
 
 SMALL = {"modulus": 7, "width": Size(6, 6)}
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
@@ -53,26 +49,6 @@ def test_weight_decay_decides_whether_a_run_generalises():
     assert measured.test_accuracy[0] < 0.3
     assert measured.test_accuracy[1] > 0.95
     assert done(measured).tolist() == [False, measured.test_accuracy[1] >= 0.99]
-
-
-@pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("model", ["mlp", "nanda", "power"])
-def test_padding_does_not_change_a_run(model):
-    options = {"model": model, "modulus": 7, "hidden_layers": 2, "biases": True, "batching": "minibatch"}
-    options["learning_rate"] = 1e-3
-    sizes = {"width": 20, "train_fraction": 30, "batch_size": 16}
-    alone_hp = Grokking(**options, **{name: Size(count, count) for name, count in sizes.items()})
-    inside_hp = Grokking(**options, **{name: Size(count, count + 19) for name, count in sizes.items()})
-    quick = jax.jit(train, static_argnums=1, compiler_options=QUICK_TO_COMPILE)
-    alone, alone_metrics = quick(alone_hp, 50)
-    inside, inside_metrics = quick(inside_hp, 50)
-    assert alone_metrics.batch_loss[-10:].mean() < alone_metrics.batch_loss[:10].mean()
-    np.testing.assert_allclose(inside_metrics.batch_loss, alone_metrics.batch_loss, rtol=1e-9)
-    np.testing.assert_allclose(inside_metrics.gradient_norm, alone_metrics.gradient_norm, rtol=1e-8)
-    for exact, padded in zip(jax.tree.leaves(alone.model), jax.tree.leaves(inside.model), strict=True):
-        outside = np.array(padded)
-        outside[tuple(slice(length) for length in exact.shape)] = 0
-        assert not outside.any()
 
 
 def test_measures_equal_a_computation_with_plain_indexing():
@@ -130,21 +106,6 @@ def test_fourier_measures_are_nan_where_there_is_no_group():
         assert all(bool(jnp.isfinite(value).all()) == cyclic for value in measured)
 
 
-def test_what_is_recorded_has_a_name_and_a_shape_of_its_own():
-    hp = Grokking(**SMALL)
-    state, stepped = jax.eval_shape(lambda hp: step(init(hp), hp, jax.random.key(0)), hp)
-    recorded = [stepped, jax.eval_shape(measure, state, hp), jax.eval_shape(expensive, state, hp)]
-    names = [name for metrics in recorded for name in metrics._fields]
-    assert len(names) == len(set(names))
-    for metrics in recorded:
-        for name, quantity in quantities(type(metrics)).items():
-            assert len(quantity.dims) == getattr(metrics, name).ndim
-            assert quantity.long_name != name
-    assert jax.tree.structure(state) == jax.tree.structure(jax.eval_shape(init, hp))
-    assert all(leaf.size and leaf.dtype in (jnp.float32, jnp.int32, jnp.bool_) for leaf in jax.tree.leaves(state))
-    assert isinstance(state, State)
-
-
 @pytest.mark.parametrize(
     "values, message",
     [
@@ -191,25 +152,6 @@ def test_summary_finds_steps_between_measures():
     assert summary["tensor"].values.tolist() == ["layers.0.weight", "layers.1.weight"]
     mixed = summarise(results.assign_coords(model=("run", ["mlp", "nanda"])))
     assert "tensor" not in mixed.coords
-
-
-def test_presets_parse():
-    runs = {}
-    for name, preset in PRESETS.items():
-        axes = dict(preset.flags)
-        zips = [axes.pop("zip")] if "zip" in axes else []
-        axes.pop("retire_done", None)
-        runs[name] = len(parse_sweep(Grokking, axes, zips))
-    assert runs == {
-        "": 100,
-        "debug": 4,
-        "delay_law": 90,
-        "transformer": 20,
-        "course": 16,
-        "nanda": 16,
-        "power": 15,
-        "grokfast": 6,
-    }
 
 
 def test_measures_are_those_done_reads():

@@ -1,4 +1,4 @@
-"""The induction-head experiment of one run: its phenomenon, its independence of padding, its measures and refusals."""
+"""The induction-head experiment of one run: its phenomenon, its measures and refusals."""
 
 import functools
 import re
@@ -10,23 +10,13 @@ import pytest
 import xarray as xr
 
 from experiments.induction_heads import experiment
-from experiments.induction_heads.presets import PRESETS
 from experiments.induction_heads.science import InductionHeads, baselines, draw, init, layout, measure, step, summarise
 from phenom_jax.cli.flags import parse
-from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
-from phenom_jax.sweep.axes import parse_sweep
 
 SMALL = {"width": Size(8, 8), "batch_size": Size(4, 4), "length": 8, "symbols": 4, "probe_block": 3, "probe_repeats": 2}
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
-
-
-def train(hp, steps):
-    def body(state, count):
-        return step(state, hp, jax.random.fold_in(jax.random.key(hp.seed), count))
-
-    return jax.lax.scan(body, init(hp), jnp.arange(steps))
 
 
 @pytest.mark.usefixtures("float64")
@@ -53,26 +43,6 @@ def test_a_head_forms_as_the_loss_falls():
     assert solved.loss < 0.2 and solved.prefix_matching > 0.8 and solved.accuracy > 0.95
     assert solved.head_copying[1, 0] > 0.8 and solved.head_previous_token[0, 0] > 2 * plateau.head_previous_token[0, 0]
     assert 200 < 100 + gradient_norm[100:].argmax() < 400
-
-
-@pytest.mark.usefixtures("float64")
-def test_padding_and_lifting_do_not_change_a_run():
-    quick = functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
-    options = {**SMALL, "heads": 2, "smeared": True, "layers": 1, "block": "full", "positions": "learned"}
-
-    def trained(padding):
-        sizes = {"width": Size(8, 8 + padding), "batch_size": Size(4, 4 + padding)}
-        return lambda seed: train(InductionHeads(**options | sizes, seed=seed), 30)
-
-    alone, metrics = quick(trained(0))(jnp.int32(1))
-    inside, lifted = quick(jax.vmap(trained(3)))(jnp.arange(2))
-    np.testing.assert_allclose(lifted.batch_loss[1], metrics.batch_loss, rtol=1e-9)
-    np.testing.assert_allclose(lifted.gradient_norm[1], metrics.gradient_norm, rtol=1e-8)
-    assert (lifted.batch_loss[0] != lifted.batch_loss[1]).all()
-    for exact, padded in zip(jax.tree.leaves(alone.model), jax.tree.leaves(inside.model), strict=True):
-        outside = np.array(padded[1])
-        outside[tuple(slice(length) for length in exact.shape)] = 0
-        assert not outside.any()
 
 
 def test_measures_equal_a_computation_with_plain_indexing():
@@ -116,14 +86,6 @@ def test_recall_asks_at_the_second_keys_and_has_its_sources_at_the_first_values(
     assert found.sources.tolist() == [2, 4] and found.answers == slice(4, 8)
 
 
-def test_what_is_recorded_has_a_name_and_a_shape_of_its_own():
-    hp = InductionHeads(**SMALL)
-    state, stepped = jax.eval_shape(lambda hp: step(init(hp), hp, jax.random.key(0)), hp)
-    for metrics in (stepped, jax.eval_shape(measure, state, hp)):
-        for name, quantity in quantities(type(metrics)).items():
-            assert len(quantity.dims) == getattr(metrics, name).ndim and quantity.long_name != name
-
-
 @pytest.mark.parametrize(
     "values, message",
     [
@@ -145,24 +107,6 @@ def test_bad_values_are_refused_in_one_line(values, message):
 def test_a_flag_without_effect_is_refused():
     with pytest.raises(InvalidValue, match="repeats: has no effect with task=recall in any run of this sweep"):
         parse(experiment, ["--repeats=4"])
-
-
-def test_presets_parse():
-    runs = {}
-    for name, preset in PRESETS.items():
-        axes = dict(preset.flags)
-        zips = [axes.pop("zip")] if "zip" in axes else []
-        runs[name] = len(parse_sweep(InductionHeads, axes, zips))
-    assert runs == {
-        "": 32,
-        "debug": 2,
-        "smeared": 32,
-        "widths": 72,
-        "repeated": 16,
-        "absolute": 32,
-        "markov": 16,
-        "full": 16,
-    }
 
 
 def test_summary_says_when_what_happened():

@@ -1,4 +1,4 @@
-"""Linear double descent of one run: its solve against NumPy's, its independence of padding, its ablations, refusals."""
+"""Linear double descent of one run: its solve against NumPy's, its ablations, its refusals."""
 
 import dataclasses
 import sys
@@ -11,21 +11,18 @@ import numpy as np
 import pytest
 
 from experiments.linear_double_descent import experiment
-from experiments.linear_double_descent.presets import PRESETS
 from experiments.linear_double_descent.science import LinearDoubleDescent, init, make_data, measure
 from phenom_jax.cli.flags import parse
 from phenom_jax.device.layout import choose
 from phenom_jax.device.program import batches_lapack
 from phenom_jax.device.work import make_work
-from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
-from phenom_jax.store.axes import final_values
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from toy import results_of, some_devices, train_in
+from toy import some_devices
 
 BOTH_SIDES = [(12, 5), (9, 9), (5, 12)]
 
@@ -71,16 +68,6 @@ def test_measures_are_those_of_lapack_s_solution(n, d, ridge):
     residual = data.labels_N - data.features_Nxd @ w
     np.testing.assert_allclose(found.train_error, (residual**2).mean(), rtol=1e-6, atol=1e-13)
     assert np.isnan(found.smallest_singular_value)
-
-
-@pytest.mark.parametrize("options", [{}, {"singular_values": True}, {"model": "weak_features", "coordinates": 20}])
-@pytest.mark.parametrize("n, d", [(12, 5), (5, 12)])
-def test_padding_does_not_change_a_run(n, d, options):
-    alone = solved(Size(n, n), Size(d, d), ridge=0.01, **options)
-    inside = solved(n, d, ridge=0.01, **options)
-    for exact, padded in zip(jax.tree.leaves(alone), jax.tree.leaves(inside), strict=True):
-        # the last bit of a float32 draw is its program's
-        np.testing.assert_allclose(padded, exact, rtol=1e-5, atol=1e-12)
 
 
 def test_sizes_share_the_numbers_of_their_seed():
@@ -138,20 +125,6 @@ def test_an_ablation_removes_one_cause():
     assert solved(**options, ablation="residuals")[1].excess_risk < 1e-15
 
 
-def test_a_run_in_a_sweep_is_the_run_alone(tmp_path):
-    with jax.enable_x64(True):
-        settings = Settings(float_type="float64", schedule=experiment.schedule, group=4, lanes=16)
-        flags = {"seed": "0:2", "dimension": "3,5,20", "samples": "9", "ridge": "0,0.1"}
-        train_in(tmp_path, experiment, settings=settings, **flags)
-        results = final_values(results_of(tmp_path))
-    assert set(results.status.values) == {"finished"} and results.sizes["run"] == 12
-    for row in range(12):
-        run = {name: results[name].values[row].item() for name in ("seed", "dimension", "samples", "ridge")}
-        measured = solved(**run)[1]
-        for name in ("excess_risk", "train_error", "squared_norm"):
-            assert results[name].values[row] == pytest.approx(getattr(measured, name), rel=1e-6, abs=1e-12), run
-
-
 def test_lanes_whose_lapack_calls_would_be_batched_do_not_share_a_group():
     """Batches of LAPACK calls on several devices can wait for each other forever (jaxlib 0.10)."""
     axes = {"seed": "0:100", "samples": "5", "dimension": "3", "singular_values": "true"}
@@ -165,14 +138,6 @@ def test_lanes_whose_lapack_calls_would_be_batched_do_not_share_a_group():
     plain = parse_sweep(LinearDoubleDescent, {"samples": "5", "dimension": "3"}).runs()
     shares = make_work(experiment, plain, settings, some_devices(2)).plan.programs[0]
     assert not batches_lapack(experiment, shares.template)
-
-
-def test_what_is_recorded_has_a_name_of_its_own():
-    with jax.enable_x64(True):
-        hp = LinearDoubleDescent(samples=4, dimension=3)
-        measures = jax.eval_shape(lambda hp: measure(init(hp), hp), hp)
-    assert all(leaf.shape == () and leaf.dtype == jnp.float64 for leaf in measures)
-    assert all(quantity.long_name != name for name, quantity in quantities(type(measures)).items())
 
 
 @pytest.mark.parametrize(
@@ -210,9 +175,3 @@ def test_flags_that_cannot_be_are_refused(flags, said):
 def test_float32_is_for_those_who_ask_with_enough_ridge():
     assert parse(experiment, []).settings.float_type == "float64"
     assert parse(experiment, ["--float_type=float32", "--ridge=1e-3,0.1"]).settings.float_type == "float32"
-
-
-def test_presets_parse():
-    runs = {name: len(parse_sweep(LinearDoubleDescent, preset.flags)) for name, preset in PRESETS.items()}
-    sizes = {"": 32000, "debug": 80, "samples": 18900, "threshold": 20800, "weak_features": 8400, "ablation": 6000}
-    assert runs == sizes

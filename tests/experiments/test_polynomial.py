@@ -10,7 +10,6 @@ import pytest
 from numpy.polynomial.legendre import legvander
 
 from experiments.polynomial import experiment
-from experiments.polynomial.presets import PRESETS
 from experiments.polynomial.science import (
     CURVES,
     INPUTS,
@@ -23,10 +22,8 @@ from experiments.polynomial.science import (
     measure,
 )
 from phenom_jax.cli.flags import parse
-from phenom_jax.experiment import quantities
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.sizes import Size
-from phenom_jax.sweep.axes import parse_sweep
 
 
 @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -38,23 +35,6 @@ def fitted(hp):
 def run(**values):
     with jax.enable_x64(True):
         return jax.tree.map(np.asarray, fitted(Polynomial(**values)))
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"functions": 5, "samples": 12, "inputs": "uniform"},
-        {"functions": 20, "samples": 8, "curve": "wiggle", "lowest_degree": 1},
-        {"functions": 5, "samples": 8, "basis": "monomial", "ridge": 0.1},
-    ],
-)
-def test_padding_does_not_change_a_run(setting):
-    sizes = {name: setting.pop(name) for name in ("functions", "samples")}
-    alone = run(**setting, **{name: Size(count, count) for name, count in sizes.items()})
-    inside = run(**setting, **{name: Size(count, count + 4) for name, count in sizes.items()})
-    for name, value in alone[1]._asdict().items():
-        np.testing.assert_allclose(getattr(inside[1], name), value, rtol=1e-6, atol=1e-12, err_msg=name)
-    assert not inside[0].weights_P[sizes["functions"] :].any()
 
 
 @pytest.mark.parametrize("functions_, ridge", [(4, 0.0), (30, 0.0), (6, 0.5)])
@@ -119,13 +99,6 @@ def test_exact_parts_are_those_of_many_datasets(count, ridge):
     assert found.bias2 == pytest.approx(expected.bias2, abs=0.05 * expected.total)
 
 
-def test_what_is_recorded_has_a_name_and_a_shape_of_its_own():
-    hp = Polynomial()
-    measured = jax.eval_shape(lambda hp: measure(init(hp), hp), hp)
-    for name, quantity in quantities(type(measured)).items():
-        assert len(quantity.dims) == getattr(measured, name).ndim and quantity.long_name != name
-
-
 @pytest.mark.parametrize(
     "values, message",
     [
@@ -147,8 +120,3 @@ def test_float32_is_refused_where_rounding_shows():
     with pytest.raises(InvalidValue, match=re.escape(said)):
         parse(experiment, ["--float_type=float32"])
     assert len(parse(experiment, ["--float_type=float32", "--functions=2,5", "--seed=0"]).sweep) == 2
-
-
-def test_presets_parse():
-    runs = {name: len(parse_sweep(Polynomial, dict(preset.flags), [])) for name, preset in PRESETS.items()}
-    assert runs == {"": 6400, "debug": 160, "course": 6400, "legendre": 17000}

@@ -8,7 +8,6 @@ import pytest
 import xarray as xr
 
 from experiments.random_features import experiment
-from experiments.random_features.presets import PRESETS
 from experiments.random_features.science import RandomFeatures, limit, summarise
 from phenom_jax.claims.lift import decide_all
 from phenom_jax.hparams import fields
@@ -165,8 +164,3 @@ def test_figures_are_drawn_where_there_is_something_to_draw():
     ]
     drawn = [{each.name for each in experiment.figures if draw(each, results) is not None} for results in sweeps]
     assert drawn == [{"risk", "train"}, {"risk", "train"}, {"line"}, {"finite_sizes"}]
-
-
-def test_claims_name_figures_and_presets_that_exist():
-    assert {claim.figure for claim in experiment.claims} <= {figure.name for figure in experiment.figures}
-    assert {preset for claim in experiment.claims for preset in claim.presets} <= PRESETS.keys()

@@ -29,7 +29,7 @@ from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import fields
 from phenom_jax.report.confirmed import Entry, Row, entries, results_md, scoreboard
 from phenom_jax.store.atomic import write_whole
-from phenom_jax.sweep.axes import parse_axis
+from phenom_jax.sweep.grammar import parse_axis
 
 FIRST_SEED = 10_000
 ROOT = Path(__file__).parent.parent

@@ -19,7 +19,8 @@ from phenom_jax.device.forecast import ACCELERATORS, named_accelerator
 from phenom_jax.device.processes import Group
 from phenom_jax.experiment import Experiment, FloatType, Preset, Schedule
 from phenom_jax.hparams import Bounds, Field, InvalidValue, Value, build
-from phenom_jax.sweep.axes import Sweep, allowed, nearest, parse_axis, parse_sweep
+from phenom_jax.sweep.axes import Sweep, nearest, parse_sweep
+from phenom_jax.sweep.grammar import allowed, parse_axis
 from phenom_jax.sweep.parts import Part, parse_part
 from phenom_jax.sweep.settings import Settings
 
@@ -40,6 +41,7 @@ SWITCHES = {
 }
 LISTS = {
     "zip": "names of axes that advance together, as in --zip=width,learning_rate; may be repeated",
+    "add": 'runs beside the product, of its other axes, as in --add="weight_decay=3 width=128"; may be repeated',
     "cluster_option": "a parameter of submitit, as in --cluster_option=slurm_partition=long; may be repeated",
     "tensorboard_runs": "ids of runs whose curves tensorboard/ shows in full",
 }
@@ -308,10 +310,13 @@ def _keep_ends(experiment: Experiment, given: absl_flags.FlagValues) -> bool:
 def _sweep(experiment: Experiment, given: absl_flags.FlagValues) -> Sweep:
     texts = {field.name: getattr(given, field.name) for field in flags_of(experiment)}
     zips = [text for text in given.zip if text]
-    if experiment.source:
-        kept = selected(experiment.source, given)
-        texts, zips = texts | kept, [*zips, ",".join(kept)]
-    return parse_sweep(experiment.hparams, {name: text for name, text in texts.items() if text is not None}, zips)
+    kept = selected(experiment.source, given) if experiment.source else {}
+    texts, zips = texts | kept, [*zips, *([",".join(kept)] if kept else [])]
+    texts = {name: text for name, text in texts.items() if text is not None}
+    sweep = parse_sweep(experiment.hparams, texts, zips, given.add)
+    if bound := {name for axes in sweep.added for name in axes} & kept.keys():
+        raise InvalidValue(f"add: {min(bound)}, allowed are hyperparameters that do not say where a run starts")
+    return sweep
 
 
 def _check_effect(experiment: Experiment, sweep: Sweep, asked: Sequence[str]) -> None:
@@ -348,7 +353,10 @@ def _chosen(sweep: Sweep, texts: Sequence[str]) -> tuple[str, ...]:
 
 def _row(field: Field, default_job: Mapping[str, str]) -> tuple[str, str]:
     free = field.type is str and not field.choices
-    return f"--{field.name}={default_job.get(field.name, field.default)}", field.help if free else f"{field.help} ({allowed(field)})"
+    return (
+        f"--{field.name}={default_job.get(field.name, field.default)}",
+        field.help if free else f"{field.help} ({allowed(field)})",
+    )
 
 
 def _section(title: str, rows: Sequence[tuple[str, str]]) -> str:

@@ -15,7 +15,7 @@ from phenom_jax.experiment import Experiment, Preset
 from phenom_jax.hparams import Field, InvalidValue, fields
 from phenom_jax.source import FromSource
 from phenom_jax.store.source import Anchor, SourceRuns, ranges
-from phenom_jax.sweep.axes import parse_axis
+from phenom_jax.sweep.grammar import parse_axis
 
 MOST_SOURCES = 36
 SELECT = ("source", "checkpoint")

@@ -94,11 +94,12 @@ def read_config(path: str | Path, flag: str = "out") -> Config:
                 f"{flag}: {path}/{CONFIG}, written by {_version(found)}, says what phenom_jax {phenom_jax.__version__} "
                 f"knows nothing of: {', '.join(foreign)}"
             )
-        axes = {name: tuple(values) for name, values in found["sweep"]["axes"].items()}
+        products = found["sweep"]["axes"], *found["sweep"].get("added", ())  # older ones have none
+        axes, *added = ({name: tuple(values) for name, values in each.items()} for each in products)
         return Config(
             **found
             | {
-                "sweep": Sweep(axes, tuple(map(tuple, found["sweep"]["zips"]))),
+                "sweep": Sweep(axes, tuple(map(tuple, found["sweep"]["zips"])), tuple(added)),
                 "settings": Settings(**settings | {"schedule": Schedule(**schedule)}),
                 "environment": read_environment(found["environment"]),
                 "starts": tuple(map(read_start, found.get("starts", ()))),
@@ -204,8 +205,10 @@ def differences(earlier: Config, config: Config) -> Iterator[str]:
         on_one_side = "" if axes[name] and name in offered else "; runs with it are other runs than those without"
         yield _disagreement(name, _listed(axes[name]), _listed(offered.get(name, ()))) + on_one_side
     if not lacking:
-        zips = (" ".join(map(",".join, sweep.zips)) or "none" for sweep in (earlier.sweep, config.sweep))
-        yield _disagreement("zip", *zips)
+        sweeps = earlier.sweep, config.sweep
+        zips = [" ".join(map(",".join, sweep.zips)) or "none" for sweep in sweeps]
+        added = [" and ".join(map(_written, sweep.added)) or "none" for sweep in sweeps]
+        yield _disagreement("zip", *zips) if added[0] == added[1] else _disagreement("add", *added)
 
 
 def left_out(earlier: Config, config: Config) -> list[Run]:
@@ -221,6 +224,11 @@ def _deciding(settings: Settings) -> dict[str, object]:
 
 def _disagreement(name: str, before: object, now: object) -> str:
     return f"{name}: directory has {before}, command has {now}"
+
+
+def _written(axes: Mapping[str, tuple]) -> str:
+    """Returns axes as `add` takes them."""
+    return repr(" ".join(f"{name}={_listed(values)}" for name, values in axes.items()))
 
 
 def _listed(values: tuple) -> str:

@@ -1,15 +1,11 @@
-"""Sweep axes: named values, product by default, zipped where asked; and the runs they make.
-
-The text of a flag is one value or an axis, items separated by commas:
-
-    0.3             a value of the field's type                32,64,128     several
-    0:16  0:16:2    integers, the upper end left out           log:1e-4:1e-1:7  lin:0:1:5  n values, both ends included
+"""Sweep axes: named values, product by default, zipped where asked, with runs added beside; and the runs they make.
 
 Values have the field's own type whatever the text was, so that 1 and 1.0 name the same run of a float field.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import functools
@@ -17,17 +13,10 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-
-import numpy as np
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from phenom_jax.hparams import Field, InvalidValue, Value, build, fields
-
-MOST_RUNS = 1_000_000
-BOOLEANS = {"true": True, "false": False}
-SPACINGS = {"log": np.geomspace, "lin": np.linspace}
-RANGES = "lin:lo:hi:n or log:lo:hi:n"
-TYPE_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a word"}
+from phenom_jax.sweep.grammar import MOST_RUNS, allowed, parse_axis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,16 +38,29 @@ class Sweep:
     Attributes:
       axes: the values of every hyperparameter in the order of their definition, one value where it does not vary.
       zips: groups of names that advance together; everything else is a product.
+      added: axes that each, in the place of its own, make more runs of the others; zipped with nothing.
     """
 
     axes: Mapping[str, tuple[Value, ...]]
     zips: tuple[tuple[str, ...], ...] = ()
+    added: tuple[Mapping[str, tuple[Value, ...]], ...] = ()
 
     def __len__(self) -> int:
-        return math.prod(len(points) for _, points in self._factors())
+        return len(self.runs()) if self.added else math.prod(len(points) for _, points in self._factors())
 
     def runs(self) -> list[Run]:
-        """Returns every run, the last-defined axis varying fastest."""
+        """Returns every run once, the last-defined axis varying fastest; those that are added come last."""
+        if not self.added:
+            return self._product()
+        return list({run.id: run for part in self.parts() for run in part._product()}.values())
+
+    def parts(self) -> list[Sweep]:
+        """Returns the product, and one for each of those added; they may have runs in common."""
+        rest = [tuple(tuple(name for name in group if name not in axes) for group in self.zips) for axes in self.added]
+        more = [Sweep({**self.axes, **axes}, tuple(filter(None, zips))) for axes, zips in zip(self.added, rest)]
+        return [Sweep(self.axes, self.zips), *more]
+
+    def _product(self) -> list[Run]:
         names, factors = zip(*self._factors())
         order = list(itertools.chain.from_iterable(names))
         flat = (dict(zip(order, itertools.chain.from_iterable(point))) for point in itertools.product(*factors))
@@ -71,23 +73,30 @@ class Sweep:
         return [(group, list(zip(*(self.axes[name] for name in group), strict=True))) for group in groups]
 
 
-def parse_sweep(hparams: type, texts: Mapping[str, str], zips: Sequence[str] = ()) -> Sweep:
+def parse_sweep(hparams: type, texts: Mapping[str, str], zips: Sequence[str] = (), added: Sequence[str] = ()) -> Sweep:
     """Returns the sweep that flag texts ask for; hyperparameters without a text keep their default.
 
     Args:
       hparams: an `@hparams` class.
       texts: by hyperparameter, in the grammar of this module.
       zips: each the comma-separated names of axes that advance together.
+      added: each `name=axis name=axis ...`, runs beside the product with these in the place of its axes.
     Raises:
       InvalidValue: see `parse_axis` and `make_sweep`.
     """
     declared = fields(hparams)
     _know(texts, declared)
     groups = [tuple(name.strip() for name in text.split(",")) for text in zips]
-    return make_sweep(hparams, {name: parse_axis(declared[name], text) for name, text in texts.items()}, groups)
+    axes = {name: parse_axis(declared[name], text) for name, text in texts.items()}
+    return make_sweep(hparams, axes, groups, [_addition(text, declared) for text in added])
 
 
-def make_sweep(hparams: type, axes: Mapping[str, Sequence[Value]], zips: Sequence[Sequence[str]] = ()) -> Sweep:
+def make_sweep(
+    hparams: type,
+    axes: Mapping[str, Sequence[Value]],
+    zips: Sequence[Sequence[str]] = (),
+    added: Sequence[Mapping[str, Sequence[Value]]] = (),
+) -> Sweep:
     """Returns the sweep over these values; hyperparameters that are not named keep their default.
 
     Raises:
@@ -101,114 +110,55 @@ def make_sweep(hparams: type, axes: Mapping[str, Sequence[Value]], zips: Sequenc
     sweep = Sweep(complete, tuple(tuple(group) for group in zips))
     _check_zips(sweep)
     _check_repeats(sweep)
-    if len(sweep) > MOST_RUNS:
-        raise InvalidValue(f"{', '.join(varying(sweep))}: {len(sweep)} runs, allowed are at most {MOST_RUNS}")
-    for run in sweep.runs() if hasattr(hparams, "check") else ():
-        build(hparams, run.values)
+    with _named_add():
+        for more in added:
+            _know(more, declared)
+            more = Sweep({name: _checked(declared[name], values) for name, values in more.items()})
+            _check_repeats(more)
+            sweep = dataclasses.replace(sweep, added=(*sweep.added, more.axes))
+    if (count := sum(map(len, sweep.parts()))) > MOST_RUNS:
+        raise InvalidValue(f"{', '.join(varying(sweep))}: {count} runs, allowed are at most {MOST_RUNS}")
+    for number, part in enumerate(sweep.parts() if hasattr(hparams, "check") else ()):
+        with _named_add() if number else contextlib.nullcontext():
+            for run in part.runs():
+                build(hparams, run.values)
     return sweep
+
+
+def _addition(text: str, declared: Mapping[str, Field]) -> dict[str, tuple[Value, ...]]:
+    """Returns the axes that one text of `added` names."""
+    axes = {}
+    with _named_add():
+        for word in text.split() or [text]:
+            name, equals, values = word.partition("=")
+            if not equals or name in axes:
+                raise InvalidValue(f"{text!r}, allowed is NAME=AXIS NAME=AXIS ..., each name once")
+            _know([name], declared)
+            axes[name] = parse_axis(declared[name], values)
+    return axes
+
+
+@contextlib.contextmanager
+def _named_add() -> Iterator[None]:
+    """Says of a value that is refused in here that it is one of `add`."""
+    try:
+        yield
+    except InvalidValue as error:
+        raise InvalidValue(f"add: {error}") from None
 
 
 def varying(sweep: Sweep) -> tuple[str, ...]:
     """Returns the names of the hyperparameters that take more than one value."""
-    return tuple(name for name, values in sweep.axes.items() if len(set(values)) > 1)
+    taken = {
+        name: set(values).union(*(more.get(name, ()) for more in sweep.added)) for name, values in sweep.axes.items()
+    }
+    return tuple(name for name, values in taken.items() if len(values) > 1)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns `, did you mean ...?` with the known name most like `name`, or nothing where none is like it."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f", did you mean {close[0]}?" if close else ""
-
-
-def allowed(field: Field) -> str:
-    """Returns in words what the field allows."""
-    if field.choices:
-        return "one of " + ", ".join(map(str, field.choices))
-    bounds = f" {field.bounds}" if str(field.bounds) else ""
-    return TYPE_WORDS[field.type] + bounds
-
-
-def parse_axis(field: Field, text: str) -> tuple[Value, ...]:
-    """Returns the values that one flag's text asks for, in the order written.
-
-    Raises:
-      InvalidValue: an empty item, a value of the wrong type, a range or spacing that is reversed, empty or not of
-        numbers; bounds are left to `make_sweep`.
-    """
-    items = [item.strip() for item in text.split(",")]
-    return tuple(itertools.chain.from_iterable(_parse_item(field, item) for item in items))
-
-
-def _parse_item(field: Field, item: str) -> Iterable[Value]:
-    if field.type is str:
-        return [_word(field, item)]
-    head, *parts = item.split(":")
-    if head in SPACINGS and field.type in (int, float):
-        return _spacing(field, item, head, parts)
-    if parts and field.type is int:
-        return _integer_range(field, item)
-    return [_value(field, item)]
-
-
-def _word(field: Field, item: str) -> str:
-    if not item:
-        raise InvalidValue(f"{field.name}: an empty value, allowed is {allowed(field)}")
-    return item
-
-
-def _value(field: Field, item: str) -> Value:
-    try:
-        if field.type is bool:
-            return BOOLEANS[item.lower()]
-        if field.type is int:
-            return _integer(item)
-        return float(item)
-    except (KeyError, ValueError):
-        spaced = f"; n values from lo to hi are {RANGES}" if ":" in item and field.type is float else ""
-        raise InvalidValue(f"{field.name}: {item!r} is not {allowed(field)}{spaced}") from None
-
-
-def _integer(text: str) -> int:
-    """Returns the integer that `text` writes, as digits or like 1e4."""
-    try:
-        return int(text)
-    except ValueError:
-        number = float(text)
-        if not number.is_integer() or "e" not in text.lower():
-            raise
-        return int(number)
-
-
-def _integer_range(field: Field, item: str) -> Sequence[int]:
-    try:
-        values = range(*map(_integer, item.split(":")))
-    except (TypeError, ValueError):
-        values = range(0)
-    if not values or values.step < 0 or values[MOST_RUNS:]:
-        shape = f"lo:hi or lo:hi:step with lo < hi, step > 0 and at most {MOST_RUNS} values, nor {RANGES}"
-        raise InvalidValue(f"{field.name}: {item!r} is not an integer range {shape}")
-    return values
-
-
-def _spacing(field: Field, item: str, kind: str, parts: Sequence[str]) -> Iterable[Value]:
-    ends = "0 < lo < hi" if kind == "log" else "lo < hi"
-    wrong = InvalidValue(f"{field.name}: {item!r} is not {kind}:lo:hi:n with {ends} and 1 <= n <= {MOST_RUNS}")
-    try:
-        low, high, count = float(parts[0]), float(parts[1]), _integer(parts[2])
-    except (IndexError, ValueError):
-        raise wrong from None
-    if len(parts) != 3 or not -math.inf < low < high < math.inf or not 1 <= count <= MOST_RUNS:
-        raise wrong
-    if kind == "log" and low <= 0:
-        raise wrong
-    values = SPACINGS[kind](low, high, count).tolist()
-    if field.type is int:
-        return dict.fromkeys(round(value) for value in values)
-    return [_shortest(value) for value in values]
-
-
-def _shortest(value: float) -> float:
-    """Rounds to 12 digits, so that the middle of log:1e-4:1e-2:3 is the run that 1e-3 names."""
-    return float(f"{value:.12g}")
 
 
 def _checked(field: Field, values: Sequence[Value]) -> tuple[Value, ...]:

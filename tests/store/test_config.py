@@ -37,8 +37,8 @@ class Toy:
     depth: int = static(1, "layers")
 
 
-def config(experiment="toy", settings=None, zips=(), **texts):
-    sweep = parse_sweep(Toy, texts, zips)
+def config(experiment="toy", settings=None, zips=(), added=(), **texts):
+    sweep = parse_sweep(Toy, texts, zips, added)
     return Config(experiment, "the command", sweep, settings or Settings(), ENVIRONMENT, {"runs": 1}, "then", "then")
 
 
@@ -67,6 +67,7 @@ def test_the_same_command_goes_on_and_keeps_the_day_of_creation(tmp_path):
         {"seed": "0:5"},
         {"seed": "1,0"},
         {"seed": "0:2", "weight_decay": "0,1"},
+        {"seed": "0:2", "added": ["weight_decay=3 width=128", "depth=2"]},
         {"seed": "0:2", "settings": Settings(lanes=8, group=2, checkpoint_seconds=5, devices=1, rerun="failed")},
     ],
 )
@@ -108,6 +109,27 @@ def test_a_zip_that_leaves_out_runs_of_a_product_is_refused(tmp_path):
     RunDirectory(tmp_path, config(seed="0:2", width="4,8")).close()
     with pytest.raises(InvalidValue, match="zip: directory has none, command has seed,width"):
         RunDirectory(tmp_path, config(seed="0:2", width="4,8", zips=["seed,width"]))
+
+
+def test_runs_that_were_added_belong_to_the_directory(tmp_path):
+    made = config(seed="0:2", added=["weight_decay=3 width=32,64"])
+    RunDirectory(tmp_path, made).close()
+    assert read_config(tmp_path).sweep == made.sweep
+    with pytest.raises(InvalidValue) as refused:
+        RunDirectory(tmp_path, config(seed="0:2", added=["weight_decay=3 width=32"]))
+    line = "add: directory has 'weight_decay=3.0 width=32,64', command has 'weight_decay=3.0 width=32'"
+    assert [each.strip() for each in str(refused.value).splitlines()[1:]] == [line]
+    whole = config(seed="0:2", weight_decay="1,3", width="16,32,64")
+    with RunDirectory(tmp_path, whole) as directory:
+        assert directory.config.sweep == whole.sweep
+
+
+def test_a_config_of_before_runs_were_added_is_read(tmp_path):
+    RunDirectory(tmp_path, config(seed="0:2")).close()
+    stored = json.loads((tmp_path / "config.json").read_text())
+    assert stored["sweep"].pop("added") == []
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    assert read_config(tmp_path) == config(seed="0:2")
 
 
 def test_a_hyperparameter_that_came_since_is_a_difference(tmp_path):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from phenom_jax.hparams import InvalidValue, fields, hparams, size, static, swept
 from phenom_jax.sizes import Size
-from phenom_jax.sweep.axes import make_sweep, nearest, parse_axis, parse_sweep, varying
+from phenom_jax.sweep.axes import make_sweep, nearest, parse_sweep, varying
+from phenom_jax.sweep.grammar import parse_axis
 
 
 @hparams
@@ -206,6 +207,71 @@ def test_a_zip_holds_its_pairs_times_the_rest(pairs, decay):
     assert len(sweep) == len(pairs) * len(decay)
 
 
+additions = st.lists(
+    st.dictionaries(st.sampled_from(["seed", "rate", "width"]), st.just(()), min_size=1).flatmap(
+        lambda names: st.fixed_dictionaries(
+            {
+                name: st.lists(st.integers(1, 5), min_size=1, max_size=3, unique=True).map(
+                    lambda values, of=float if name == "rate" else int: tuple(map(of, values))
+                )
+                for name in names
+            }
+        )
+    ),
+    max_size=3,
+)
+
+
+@given(seeds, rates, additions)
+def test_what_is_added_joins_the_product_once(seed, rate, added):
+    axes = {"seed": seed, "rate": rate}
+    sweep = make_sweep(Toy, axes, [], added)
+    product = make_sweep(Toy, axes).runs()
+    direct = [run for more in added for run in make_sweep(Toy, axes | more).runs()]
+    ids = [run.id for run in sweep.runs()]
+    assert set(ids) == {run.id for run in [*product, *direct]}
+    assert len(set(ids)) == len(ids) == len(sweep)
+    assert ids[: len(product)] == [run.id for run in product]
+    texts = [" ".join(f"{name}={','.join(map(repr, values))}" for name, values in more.items()) for more in added]
+    written = parse_sweep(Toy, {name: ",".join(map(repr, values)) for name, values in axes.items()}, [], texts)
+    assert [run.id for run in written.runs()] == ids
+
+
+def test_what_is_added_leaves_its_zip_and_the_rest_of_it_stays_together():
+    texts = {"width": "4,4,8", "rate": "1,2,2", "decay": "0,1,2"}
+    sweep = parse_sweep(Toy, texts, ["width,rate,decay"], ["decay=7 seed=0:2", "width=16 rate=3"])
+    found = [(run.values["seed"], run.values["width"], run.values["rate"], run.values["decay"]) for run in sweep.runs()]
+    zipped = [(4, 1.0), (4, 2.0), (8, 2.0)]
+    assert found[:3] == [(0, *pair, decay) for pair, decay in zip(zipped, (0.0, 1.0, 2.0))]
+    assert found[3:9] == [(seed, *pair, 7.0) for seed in (0, 1) for pair in zipped]
+    assert found[9:] == [(0, 16, 3.0, decay) for decay in (0.0, 1.0, 2.0)]
+    assert varying(sweep) == ("seed", "rate", "decay", "width")
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("wdth=4", "add: wdth: no such hyperparameter, did you mean width?"),
+        ("width=0", "add: width: 0 is not at least 1"),
+        ("width=4,4", "add: width: 4 is given twice, allowed is once"),
+        ("width=x", "add: width: 'x' is not an integer at least 1"),
+        ("width=4 width=8", "add: 'width=4 width=8', allowed is NAME=AXIS NAME=AXIS ..., each name once"),
+        ("width", "add: 'width', allowed is NAME=AXIS"),
+        ("", "add: '', allowed is NAME=AXIS"),
+        ("modulus=9 activation=gelu", "add: modulus: 9 does not go with gelu"),
+    ],
+)
+def test_a_bad_addition_is_refused_in_one_line(text, said):
+    with pytest.raises(InvalidValue) as refused:
+        parse_sweep(Toy, {}, [], [text])
+    assert str(refused.value).startswith(said) and "\n" not in str(refused.value)
+
+
+def test_added_runs_count_towards_the_most():
+    with pytest.raises(InvalidValue, match="1000002 runs, allowed are at most 1000000"):
+        parse_sweep(Toy, {"seed": "0:1000", "width": "1:1000"}, [], ["seed=0:1001 width=1", "rate=2 seed=5 width=7"])
+
+
 @given(st.integers(-1000, 1000), st.integers(1, 50), st.integers(1, 9))
 def test_an_integer_range_is_pythons(low, length, step):
     assert axis("seed", f"{low}:{low + length}:{step}") == tuple(range(low, low + length, step))
@@ -217,7 +283,7 @@ def test_log_values_have_one_ratio_and_include_the_ends(low, factor, count):
     assert len(values) == count
     assert values[0] == pytest.approx(low, rel=1e-11)
     assert values[-1] == pytest.approx(low * factor, rel=1e-11)
-    ratios = [math.log(after / before) for before, after in itertools.pairwise(values)]
+    ratios = [math.log(after / before) for before, after in itertools.pairwise(map(float, values))]
     assert ratios == pytest.approx([math.log(factor) / (count - 1)] * (count - 1), rel=1e-6)
 
 

@@ -11,10 +11,11 @@ from experiments.deep_linear import experiment
 from experiments.deep_linear.science import DeepLinearStages, count, init, losses, measure, step, teacher
 from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 
 STRENGTHS = np.array([3.0, 1.5, 0.7])
-quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+quick = functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
 
 
 @quick

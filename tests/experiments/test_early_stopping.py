@@ -25,6 +25,7 @@ from experiments.early_stopping.science import (
 )
 from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.report.draw import draw
 from phenom_jax.sizes import Size
 from phenom_jax.theory.epochwise import excess_risk
@@ -33,7 +34,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from toy import results_of, train_in
 
 NETWORK = {"model": "network", "inputs": "gaussian", "scales": "one"}
-QUICK = {"xla_backend_optimization_level": 0}
 
 
 def trained(hp, steps):
@@ -41,7 +41,7 @@ def trained(hp, steps):
     return state, measure(state, hp)
 
 
-quick = jax.jit(trained, compiler_options=QUICK)
+quick = jax.jit(trained, compiler_options=QUICK_TO_COMPILE)
 
 
 @pytest.mark.usefixtures("float64")

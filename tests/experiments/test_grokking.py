@@ -22,10 +22,10 @@ from experiments.grokking.science import (
 )
 from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 
 SMALL = {"modulus": 7, "width": Size(6, 6)}
-QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
 start, one_step = (jax.jit(function, compiler_options=QUICK_TO_COMPILE) for function in (init, step))
 
 

@@ -13,10 +13,10 @@ from experiments.induction_heads import experiment
 from experiments.induction_heads.science import InductionHeads, baselines, draw, init, layout, measure, step, summarise
 from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 
 SMALL = {"width": Size(8, 8), "batch_size": Size(4, 4), "length": 8, "symbols": 4, "probe_block": 3, "probe_repeats": 2}
-QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
 
 
 @pytest.mark.usefixtures("float64")

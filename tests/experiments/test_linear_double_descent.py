@@ -17,6 +17,7 @@ from phenom_jax.device.layout import choose
 from phenom_jax.device.program import batches_lapack
 from phenom_jax.device.work import make_work
 from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.settings import Settings
@@ -28,7 +29,7 @@ BOTH_SIDES = [(12, 5), (9, 9), (5, 12)]
 
 
 PADDED = 20  # most tests share few programs
-solve = jax.jit(lambda hp: (make_data(hp), init(hp)), compiler_options={"xla_backend_optimization_level": 0})
+solve = jax.jit(lambda hp: (make_data(hp), init(hp)), compiler_options=QUICK_TO_COMPILE)
 
 
 class TrainingSet(NamedTuple):

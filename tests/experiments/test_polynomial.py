@@ -23,10 +23,11 @@ from experiments.polynomial.science import (
 )
 from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 
 
-@functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+@functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
 def fitted(hp):
     state = init(hp)
     return state, measure(state, hp)

@@ -21,6 +21,7 @@ from experiments.random_features.science import (
 )
 from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 
 SETTINGS = [
@@ -35,7 +36,7 @@ def sizes():
     return {name: Size(count, count) for name, count in SIZES.items()}
 
 
-@functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+@functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
 def fitted(hp):
     state = init(hp)
     return state, measure(state, hp)

@@ -20,10 +20,10 @@ from experiments.silent_alignment.science import (
 )
 from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 from phenom_jax.theory.deep_linear import half_loss_time, most_alignment
 
-QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
 SMALL = {"inputs": Size(6, 6), "width": Size(8, 8), "learning_rate": 0.05}
 quick = functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
 

@@ -13,10 +13,10 @@ from experiments.sparse_parity import experiment
 from experiments.sparse_parity.science import Measures, SparseParity, done, init, margins, measure, step, summarise
 from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
+from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 from phenom_jax.tasks.parity import unpacked
 
-QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
 SMALL = {"inputs": Size(10, 10), "degree": Size(2, 2), "width": Size(16, 16)}
 
 

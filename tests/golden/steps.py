@@ -12,8 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import experiments
 from phenom_jax.cli.flags import parse

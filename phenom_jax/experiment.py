@@ -57,15 +57,17 @@ class SourceSweep:
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """Flag texts set together; `help` says the runs, the time and the expected result, and whether it was run.
+    """Flag texts set together; `help` says the runs, the time and the phenomenon, and whether it was run.
 
     Attributes:
       source: of an experiment with a source, what is trained where --run names none.
+      expects: by name of a per-run variable or of a measure at the runs' ends, where its median over runs lies.
     """
 
     help: str
     flags: Mapping[str, str]
     source: SourceSweep | None = None
+    expects: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from phenom_jax.device.program import step_key
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import fields, stack_hps
 from phenom_jax.sizes import Size
@@ -78,7 +79,7 @@ def record(experiment: Experiment, hp: Any) -> Record:
 
     def advance(state: Any, count: jax.Array) -> Any:
         assert experiment.step
-        return experiment.step(state, hp, jax.random.fold_in(jax.random.key(hp.seed), count))
+        return experiment.step(state, hp, step_key(hp, count))
 
     def look(state: Any) -> dict[str, Any]:
         found = experiment.measure(state, hp)._asdict()

@@ -182,6 +182,9 @@ def _result_problems(experiment: Experiment, preset: str) -> Iterator[str]:
         except Exception as error:
             yield f"summarise: raises {type(error).__name__} {where}: {error}"
             return
+        for name in experiment.presets[preset].expects:
+            if name not in results:
+                yield f"preset {preset!r}: expects {name}, allowed are measures and variables of runs"
         for figure in experiment.figures if preset in ("", "debug") else ():
             try:
                 draw(figure, results)

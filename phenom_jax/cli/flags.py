@@ -22,7 +22,7 @@ from phenom_jax.hparams import Bounds, Field, InvalidValue, Value, build
 from phenom_jax.sweep.axes import Sweep, nearest, parse_sweep
 from phenom_jax.sweep.grammar import allowed, parse_axis
 from phenom_jax.sweep.parts import Part, parse_part
-from phenom_jax.sweep.settings import Settings
+from phenom_jax.sweep.settings import DECIDING, Settings
 
 KINDS = {
     "swept": "Hyperparameters, traced: runs of one program may differ in them",
@@ -45,6 +45,7 @@ LISTS = {
     "cluster_option": "a parameter of submitit, as in --cluster_option=slurm_partition=long; may be repeated",
     "tensorboard_runs": "ids of runs whose curves tensorboard/ shows in full",
 }
+CHANGING = ("zip", *DECIDING, *Schedule.__dataclass_fields__, "on_diverge", "program", "shard")  # what results are
 CLUSTERS = ("none", "local", "slurm")
 ON_DIVERGE = ("retire", "continue", "stop")
 RERUN = ("failed", "diverged", "changed", "all")
@@ -69,6 +70,7 @@ class Command(NamedTuple):
       group: the processes that train together, or None for this one alone.
       part: of the sweep that this process trains, or None for all of it.
       cluster: where to submit the parts as jobs, or None to train here.
+      expects: of the preset, where no flag changes its results.
     """
 
     experiment: Experiment
@@ -86,6 +88,7 @@ class Command(NamedTuple):
     group: Group | None
     part: Part | None
     cluster: Cluster | None
+    expects: Mapping[str, tuple[float, float]]
 
 
 def parse(experiment: Experiment, arguments: Sequence[str], trained: bool = False) -> Command:
@@ -102,6 +105,7 @@ def parse(experiment: Experiment, arguments: Sequence[str], trained: bool = Fals
         raise InvalidValue(f"{words[0]}: a stray word, allowed are flags --name=value")
     asked = [field.name for field in flags_of(experiment) if given[field.name].present]
     preset = _preset(experiment.presets, given.preset or "")
+    changed = bool(asked) or any(given[name].present for name in CHANGING)
     flags, out, first = preset.flags, None, None
     if has_source(experiment) and not experiment.source:
         experiment, flags, out, first = open_source(experiment, given, preset, trained)
@@ -141,6 +145,7 @@ def parse(experiment: Experiment, arguments: Sequence[str], trained: bool = Fals
         group=_group(given.distributed, option),
         part=parse_part(str(option["program"]), str(option["shard"])),
         cluster=_cluster(given, option),
+        expects={} if changed else preset.expects,
     )
 
 
@@ -155,9 +160,11 @@ def help_text(experiment: Experiment) -> str:
     engine += [(f"--[no]{name}", f"{text} (default {str(on).lower()})") for name, (on, text) in SWITCHES.items()]
     engine += [(f"--{name}=", text) for name, text in LISTS.items()]
     sections.append(_section("The engine", engine))
-    presets = [
-        (f"--preset={name}" if name else "no preset", preset.help) for name, preset in experiment.presets.items()
-    ]
+    presets = []
+    for name, preset in experiment.presets.items():
+        expected = ", ".join(f"{what} {low:g} to {high:g}" for what, (low, high) in preset.expects.items())
+        said = preset.help + (f" Expected medians: {expected}." if expected else "")
+        presets.append((f"--preset={name}" if name else "no preset", said))
     sections += [_section("Presets, which explicit flags override", presets)] if presets else []
     return "\n\n".join(sections)
 

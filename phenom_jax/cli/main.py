@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from phenom_jax.claims.lift import decide_all
 from phenom_jax.cli.cluster import Cluster, run_here, submit, without
 from phenom_jax.cli.debug import debug
 from phenom_jax.cli.flags import Command, help_text, parse
-from phenom_jax.cli.summary import show, show_ends, show_forecast, show_plan
+from phenom_jax.cli.summary import show, show_ends, show_expected, show_forecast, show_plan
 from phenom_jax.device import processes
 from phenom_jax.device.devices import all_devices
 from phenom_jax.device.forecast import forecast, named_accelerator
@@ -26,6 +27,7 @@ from phenom_jax.device.start import start_jax
 from phenom_jax.device.work import Work, make_work
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import InvalidValue
+from phenom_jax.padding import padding_problems
 from phenom_jax.report.tables import write_runs
 from phenom_jax.store.config import Config, make_config
 from phenom_jax.store.dataset import open_results, read_statuses
@@ -46,6 +48,7 @@ UNWRITTEN = 74  # EX_IOERR: the disk refused something to the end
 INTERRUPTED = 75  # EX_TEMPFAIL: the same command goes on
 STOPPED = 130  # by a second Ctrl-C
 FILE_WIDTH = 120  # of what is printed into a file
+MOST_CHECKED = 3e8  # FLOP of a step, of which eight are made to see whether padding changes a run
 
 
 def main(experiment: Experiment) -> None:
@@ -122,6 +125,7 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
         show_plan(work.plan, lanes, work.devices, console)
         show_ends(work, console)
         processes.on_first(lambda: _say_what_is_there(command, whole, out, config, work))
+        processes.on_first(lambda: _warn_of_padding(work))
         return 0
     if part:
         processes.on_first(lambda: share_out(command.out, whole, part.split))
@@ -136,6 +140,16 @@ def _run(experiment: Experiment, command: Command, typed: str) -> int:
         with leaving_at_once(INTERRUPTED, f"all is kept; to resume: {_without_rerun(typed)}"):
             processes.on_first(lambda: _show(experiment, command, directory, console))
     return SOME_FAILED if outcome.counts.keys() & {"failed", "waiting", "running"} else 0
+
+
+def _warn_of_padding(work: Work) -> None:
+    """Says which size changes a run where it is padded, within about three seconds: most often it lacks a mask."""
+    program, begin = min(work.plan.programs, key=lambda program: program.step_flops), time.monotonic()
+    for problem in padding_problems(work.experiment, program.runs[0]):
+        if problem:
+            print(f"WARNING: {problem}")
+        if problem or time.monotonic() - begin > 1 or program.step_flops > MOST_CHECKED:
+            return
 
 
 def _say_what_is_there(command: Command, whole: Config, out: Path, config: Config, work: Work) -> None:
@@ -236,5 +250,6 @@ def _show(experiment: Experiment, command: Command, directory: RunDirectory, con
     if command.tensorboard:
         write_tensorboard(directory.path / "tensorboard", results, command.tensorboard_runs)
     show(results, findings, console)
+    show_expected(results, command.expects, console)
     if report:
         print(f"report: {report.path}")

@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import xarray as xr
 from rich.console import Console
 from rich.table import Table
@@ -17,8 +18,10 @@ from phenom_jax.device.forecast import ATTAINED, Forecast, end_bytes, totals
 from phenom_jax.device.layout import Lanes
 from phenom_jax.device.work import Work
 from phenom_jax.hparams import Value
-from phenom_jax.report.tables import cells
+from phenom_jax.report.tables import cells, spread
+from phenom_jax.store.axes import final_values
 from phenom_jax.sweep.plan import Plan
+from phenom_jax.sweep.status import OVER
 
 MOST_ROWS = 40
 UNFINISHED = ("waiting", "running", "diverged", "failed")
@@ -92,6 +95,17 @@ def show(results: xr.Dataset, findings: Sequence[Finding], console: Console) -> 
         console.print(verdict)
         for line in textwrap.wrap(str(finding), console.width - INDENT):
             console.print(Text(" " * INDENT + line, "dim"))
+
+
+def show_expected(results: xr.Dataset, expects: Mapping[str, tuple[float, float]], console: Console) -> None:
+    """Prints for every number that a preset expects its median over the ended runs, and whether it lies there."""
+    over = results.isel(run=np.isin(results["status"].values, OVER))
+    final = final_values(over)
+    for name, (low, high) in expects.items():
+        median = spread(final[name].values, never=over[name].dims == ("run",)).median
+        where = "as expected" if low <= median <= high else "not as expected"
+        style = "green" if low <= median <= high else "red"
+        console.print(Text(f"{where}: {name} {_number(median)} in {low:g} to {high:g}, the median of runs", style))
 
 
 def summary_table(results: xr.Dataset, width: int) -> Table:

@@ -10,7 +10,6 @@ import numpy as np
 
 from phenom_jax.device.program import step_key
 from phenom_jax.experiment import Experiment
-from phenom_jax.hparams import build
 from phenom_jax.sweep.axes import Sweep
 from phenom_jax.sweep.grid import measure_grid
 
@@ -27,7 +26,7 @@ def debug(experiment: Experiment, sweep: Sweep) -> None:
     chosen = " ".join(f"--{name}={value}" for name, value in run.values.items())
     print(f"one run of {1 + len(others)}, without compilation: {chosen}")
     grid = measure_grid(experiment.schedule, {steps})
-    hp = jax.tree.map(jnp.asarray, build(experiment.hparams, run.values))
+    hp = jax.tree.map(jnp.asarray, experiment.hp(run.values))
     with jax.disable_jit():
         state, metrics = _checked(experiment.init, hp), ()
         for step in range(steps + 1):

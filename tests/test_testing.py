@@ -8,8 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import io_callback
 
 from phenom_jax.claims import Claim, Source, above
+from phenom_jax.cli import main
+from phenom_jax.cli.flags import help_text
 from phenom_jax.experiment import Experiment, Preset
 from phenom_jax.hparams import hparams, size, static, swept
 from phenom_jax.padding import padding_problems
@@ -93,7 +96,7 @@ def leaking(state, hp, key):
 
 def called_back(hp):
     real = jnp.result_type(float).type
-    return jax.experimental.io_callback(lambda: real(next(calls)), jax.ShapeDtypeStruct((), real))
+    return io_callback(lambda: real(next(calls)), jax.ShapeDtypeStruct((), real))
 
 
 def doubled_in_lanes(hp):
@@ -211,3 +214,35 @@ def test_padding_is_looked_at_in_stages():
     assert list(padding_problems(right, run)) == ["", ""]
     start, whole = padding_problems(broken(step=leaking), run)
     assert not start and whole.startswith("width: of 4 inside a bound of 7 a run has another state.weights_W")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs a command line in this process, whose JAX has started, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(main, "start_jax", lambda *_: None)
+
+    def run(experiment, *arguments):
+        code = main.launch(experiment, [*arguments, "--devices=2"], "python -m launch.small " + " ".join(arguments))
+        return code, capsys.readouterr().out
+
+    return run
+
+
+def test_a_plan_warns_of_a_mask_that_is_forgotten(run):
+    assert "WARNING" not in run(right, "--plan", "--preset=debug")[1]
+    code, out = run(broken(step=leaking), "--plan", "--preset=debug")
+    (warning,) = (line for line in out.splitlines() if "WARNING" in line)
+    assert code == 0 and warning.startswith(f"WARNING: {PADDED}state.weights_W")
+
+
+def test_what_a_preset_expects_is_said_after_its_sweep_where_no_flag_changed_it(run):
+    expects = {"error": (0.0, 0.1), "loss": (5.0, 6.0)}
+    found = broken(presets={"debug": dataclasses.replace(DEBUG, expects=expects)})
+    assert "Expected medians: error 0 to 0.1, loss 5 to 6." in " ".join(help_text(found).split())
+    quiet = ("--preset=debug", "--noreport", "--notensorboard")
+    code, out = run(found, *quiet)
+    assert code == 0 and "\nas expected: error " in out and "\nnot as expected: loss " in out
+    assert "expected" not in run(found, *quiet, "--seed=0:3", "--out=other")[1]
+    with pytest.raises(AssertionError, match="preset 'debug': expects errors, allowed are measures"):
+        check_experiment(broken(presets={"debug": dataclasses.replace(DEBUG, expects={"errors": (0, 1)})}))

@@ -87,7 +87,7 @@ def test_a_definition_that_cannot_be_trained_is_refused_in_one_sentence(said, pa
 
 
 def test_a_solve_needs_no_steps():
-    assert Experiment("solve", Endless, toy.init, None, toy.measure).steps({}) == 0
+    assert Experiment("solve", Endless, lambda hp: (), None, lambda state, hp: ()).steps({}) == 0
 
 
 def test_the_flags_of_the_engine_are_all_reserved():

@@ -33,12 +33,12 @@ def test_leaves_are_the_swept_values_and_active_counts():
 def test_statics_and_bounds_decide_the_structure():
     structure = jax.tree.structure
     assert structure(Example(rate=1.0, seed=2)) == structure(Example())
-    assert structure(Example(width=4)) != structure(Example(width=Size(4, 8)))
+    assert structure(build(Example, {"width": 4})) != structure(Example(width=Size(4, 8)))
     assert structure(Example(whole=12)) != structure(Example())
 
 
 def test_a_count_becomes_a_size_and_a_share_is_rounded_of_its_whole():
-    hp = Example(width=5, share=0.26, whole=30)
+    hp = build(Example, {"width": 5, "share": 0.26, "whole": 30})
     assert hp.width == Size(5, 5) and hp.share == Size(8, 8)
 
 

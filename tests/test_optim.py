@@ -17,7 +17,7 @@ def gradient(w):
     return np.array([1.0, 3.0, 10.0]) * (w - TARGET) + np.sin(5 * w)
 
 
-def path(optimizer):
+def path(optimizer) -> jax.Array:
     """Returns the weights after each step, float[STEPS, 3]."""
     scales, target = jnp.array([1.0, 3.0, 10.0]), jnp.asarray(TARGET, jnp.float32)
 
@@ -28,7 +28,7 @@ def path(optimizer):
         return (w, state), w
 
     w = jnp.asarray(START, jnp.float32)
-    return jax.lax.scan(body, (w, optimizer.init(w)), None, STEPS)[1]
+    return jnp.asarray(jax.lax.scan(body, (w, optimizer.init(w)), None, STEPS)[1])
 
 
 def numpy_path(update):

@@ -5,6 +5,7 @@ import functools
 from pathlib import Path
 
 import pytest
+from there import there
 
 ROOT = Path(__file__).parent.parent
 GROUND = {"phenom_jax.sizes", "phenom_jax.hparams"}
@@ -74,7 +75,7 @@ def test_the_house_imports_no_science(name):
 
 @pytest.mark.parametrize("name", [name for name in modules() if room(name, HOUSE)])
 def test_a_room_enters_the_rooms_below_it(name):
-    own = room(name, HOUSE)
+    own = there(room(name, HOUSE))
     assert {entered for other in imports(name) if (entered := room(other, HOUSE))} <= {own, *BELOW[own]}
 
 

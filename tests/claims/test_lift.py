@@ -13,7 +13,7 @@ from phenom_jax.claims.rules import Rule
 PAPER = Source("A. Nobody 2020", "https://example.org/paper")
 
 
-def sweep(effect, settings=3, status="finished", **seeds):
+def sweep(effect, settings=3, status: str | np.ndarray = "finished", **seeds):
     """Returns a sweep of `effect[seed, setting]`, each run with a curve that ends in it."""
     effect = np.asarray(effect, float)
     seeds, settings = effect.shape

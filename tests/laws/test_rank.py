@@ -8,19 +8,19 @@ from phenom_jax.laws.rank import trend
 def test_agrees_with_scipy_with_ties():
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 4, 60).astype(float), rng.normal(size=60)
-    assert trend(x, y + x) == pytest.approx(stats.spearmanr(x, y + x).statistic, abs=1e-12)
+    assert trend(x, y + x) == pytest.approx(stats.spearmanr(x, y + x)[0], abs=1e-12)
 
 
 def test_a_run_that_never_gets_there_ranks_last():
     x = np.array([0.0, 0.0, 1.0, 1.0, 2.0, 2.0])
     y = np.array([np.inf, np.inf, 300.0, 200.0, 20.0, 10.0])
-    assert trend(x, y) == pytest.approx(stats.spearmanr(x, [1e9, 1e9, 300, 200, 20, 10]).statistic)
+    assert trend(x, y) == pytest.approx(stats.spearmanr(x, [1e9, 1e9, 300, 200, 20, 10])[0])
     assert trend(x, y) < -0.95
 
 
 def test_a_row_without_a_number_is_left_out():
     x, y = np.array([0.0, 1, 2, 3]), np.array([5.0, np.nan, 4, np.inf])
-    assert trend(x, y) == pytest.approx(stats.spearmanr([0, 2, 3], [5, 4, 9]).statistic)
+    assert trend(x, y) == pytest.approx(stats.spearmanr([0, 2, 3], [5, 4, 9])[0])
 
 
 def test_strata_are_compared_inside():

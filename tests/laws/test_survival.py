@@ -97,11 +97,11 @@ def test_log_rank_of_two_settings_that_do_not_meet(count, exact):
 def test_log_rank_of_many_units_is_scipys():
     times, reached = sampled(2, 20, 1.5)
     ours = log_rank(times[0], reached[0], 2 * times[1], reached[1])
-    samples = [
+    one, other = (
         stats.CensoredData(uncensored=row[hit], right=row[~hit])
         for row, hit in ((times[0], reached[0]), (2 * times[1], reached[1]))
-    ]
-    assert ours == stats.logrank(*samples).pvalue
+    )
+    assert ours == stats.logrank(one, other).pvalue
 
 
 def test_the_exact_log_rank_orders_splits_as_scipys_does(monkeypatch):

@@ -15,9 +15,10 @@ RANDOM = np.random.default_rng(0)
 def test_cross_entropy_and_its_gradient_equal_scipy(scale):
     logits = (scale * RANDOM.normal(size=(50, 9))).astype(np.float32)
     labels = RANDOM.integers(0, 9, 50)
+    x, y = jnp.asarray(logits), jnp.asarray(labels)
     exact = -scipy.special.log_softmax(logits.astype(float), axis=1)[np.arange(50), labels]
-    np.testing.assert_allclose(cross_entropy(logits, labels), exact, rtol=1e-5, atol=2e-7)
-    gradient = jax.grad(lambda logits: cross_entropy(logits, labels).sum())(jnp.asarray(logits))
+    np.testing.assert_allclose(cross_entropy(x, y), exact, rtol=1e-5, atol=2e-7)
+    gradient = jax.grad(lambda x: cross_entropy(x, y).sum())(x)
     softmax = scipy.special.softmax(logits.astype(float), axis=1)
     softmax[np.arange(50), labels] -= 1
     np.testing.assert_allclose(gradient, softmax, rtol=1e-4, atol=1e-6)
@@ -26,17 +27,17 @@ def test_cross_entropy_and_its_gradient_equal_scipy(scale):
 def test_correct_is_the_argmax_and_no_answer_is_right_by_a_tie_or_nan():
     logits = RANDOM.normal(size=(200, 7)).astype(np.float32)
     labels = RANDOM.integers(0, 7, 200)
-    np.testing.assert_array_equal(correct(logits, labels), logits.argmax(1) == labels)
+    np.testing.assert_array_equal(correct(jnp.asarray(logits), jnp.asarray(labels)), logits.argmax(1) == labels)
     assert not correct(jnp.full((3, 7), jnp.nan), jnp.arange(3)).any()
     assert not correct(jnp.zeros((3, 7)), jnp.arange(3)).any()
 
 
 def test_softmax_collapses_where_float32_loses_the_other_classes():
     """A class at -m weighs exp(-m), below half a unit in the last place of 1 (2^-24) from m = 16.64."""
-    margins = np.array([1.0, 16.0, 17.6, 40.0])
-    logits = np.stack([margins + 3, np.full(4, 3.0), np.full(4, 3.0)], axis=1).astype(np.float32)
-    np.testing.assert_array_equal(softmax_collapse(cross_entropy(logits, np.zeros(4, int))), [0, 0, 1, 1])
-    assert not softmax_collapse(cross_entropy(logits, np.ones(4, int))).any()
+    margins = jnp.array([1.0, 16.0, 17.6, 40.0])
+    logits = jnp.stack([margins + 3, jnp.full(4, 3.0), jnp.full(4, 3.0)], axis=1)
+    np.testing.assert_array_equal(softmax_collapse(cross_entropy(logits, jnp.zeros(4, int))), [0, 0, 1, 1])
+    assert not softmax_collapse(cross_entropy(logits, jnp.ones(4, int))).any()
 
 
 def test_mean_over_ignores_the_rest():

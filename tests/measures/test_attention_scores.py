@@ -6,7 +6,7 @@ import pytest
 
 from phenom_jax.measures.attention import copying, in_context, prefix_matching, previous_token
 
-TOKENS = np.array([[0, 1, 2, 0, 1, 2], [2, 2, 0, 1, 2, 0]])
+TOKENS = jnp.array([[0, 1, 2, 0, 1, 2], [2, 2, 0, 1, 2, 0]])
 QUERIES = np.arange(6) >= 3
 
 
@@ -25,8 +25,9 @@ def test_an_induction_head_scores_one_and_its_neighbours_zero():
 
 def test_prefix_matching_adds_attention_to_all_earlier_occurrences():
     even = jnp.asarray(np.tril(np.ones((6, 6))) / np.arange(1, 7)[:, None])[None, None]
+    tokens = TOKENS[0].tolist()
     counted = [
-        sum(TOKENS[0, j - 1] == TOKENS[0, i] and j <= i for j in range(1, 6)) / (i + 1) for i in range(6) if QUERIES[i]
+        sum(tokens[j - 1] == tokens[i] and j <= i for j in range(1, 6)) / (i + 1) for i in range(6) if QUERIES[i]
     ]
     assert prefix_matching(even, TOKENS[:1], QUERIES)[0] == pytest.approx(np.mean(counted))
 

@@ -46,7 +46,7 @@ def test_draws_are_averaged_in_their_order_without_burn_in():
     assert mean_loss(draws.batches) == pytest.approx(losses[16:].mean(), rel=1e-5)
     assert draws.lowest == pytest.approx(losses[16:].min()) and draws.furthest == 79
     assert draws.distance == pytest.approx(np.arange(16, 80).mean()) and draws.acceptance == 0.5
-    assert local_learning_coefficient(0.5, 0.2, 10.0) == pytest.approx(3.0)
+    assert local_learning_coefficient(jnp.array(0.5), jnp.array(0.2), 10.0) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("memory", [0.0, 0.9])

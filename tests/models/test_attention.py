@@ -1,6 +1,7 @@
 """The decoder against a plain computation of every head and position."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ KINDS = [{"heads": 1}, {"heads": 2, "smeared": True}, EVERYTHING]
 SEQUENCES = np.random.default_rng(5).integers(0, TOKENS, (3, LENGTH))
 
 
-def make(width=None, **options):
+def make(width=None, **options: Any):
     options = {"layers": 2} | options
     size = exactly(WIDTH) if width is None else width
     return Decoder(

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from there import there
 
 from phenom_jax.models.parity import DisjointPolyNet, ParityMLP, SineNeuron
 from phenom_jax.sizes import Size
 
-X = np.array([[1.0 if word >> bit & 1 else -1.0 for bit in range(6)] for word in range(64)], np.float32)
+X = jnp.array([[1.0 if word >> bit & 1 else -1.0 for bit in range(6)] for word in range(64)])
 INPUTS = Size(6, 6)
 KEY = jax.random.key(3)
 
@@ -16,8 +17,8 @@ KEY = jax.random.key(3)
 @pytest.mark.parametrize("biases", [True, False])
 def test_a_perceptron_is_its_formula_and_so_is_its_gradient(biases):
     model = ParityMLP(KEY, inputs=INPUTS, width=Size(5, 5), biases=biases)
-    hidden_1x5 = np.asarray(model.hidden_bias_W[...])[None] if biases else np.zeros((1, 5), np.float32)
-    readout = float(model.readout_bias[...]) if biases else 0.0
+    hidden_1x5 = np.asarray(there(model.hidden_bias_W)[...])[None] if biases else np.zeros((1, 5), np.float32)
+    readout = float(there(model.readout_bias)[...]) if biases else 0.0
 
     def formula(weights_IxW):
         units = jnp.maximum(X @ weights_IxW + hidden_1x5, 0)
@@ -35,7 +36,7 @@ def test_a_sine_at_right_angles_is_a_parity_up_to_its_sign(degree):
     model = SineNeuron(KEY, inputs=INPUTS, scale=2.0)
     assert 6**-0.5 < np.abs(model.first_weights()).max() <= 2 * 6**-0.5
     model.weight_I[...] = jnp.where(jnp.arange(6) < degree, jnp.pi / 2, 0.0)
-    model.bias[...] = jnp.pi / 2 * (1 - degree % 2)
+    there(model.bias)[...] = jnp.pi / 2 * (1 - degree % 2)
     outputs = np.asarray(model(X)) * X[:, :degree].prod(1)
     np.testing.assert_allclose(outputs, outputs[0] * np.ones(64), atol=1e-5)
     np.testing.assert_allclose(abs(outputs[0]), 1, rtol=1e-5)

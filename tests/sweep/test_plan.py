@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -66,7 +67,7 @@ def test_every_run_is_in_one_program_and_fits_its_bounds(widths, layers):
     assert sorted(run.id for program in plan.programs for run in program.runs) == sorted(run.id for run in runs)
     for program in plan.programs:
         assert {run.values["layers"] for run in program.runs} == {program.statics["layers"]}
-        assert max(run.values["width"] for run in program.runs) <= program.padded["width"]
+        assert max(int(run.values["width"]) for run in program.runs) <= program.padded["width"]
         assert program.hp(program.runs[0]).width.padded == program.padded["width"]
         assert program.useful_flops <= program.flops
     assert 0 <= plan.waste < 1
@@ -93,7 +94,7 @@ def test_intervals_with_equal_bounds_are_one_program():
     step = {(10, 8): 8, (100, 2): 9, (10, 32): 9.5, (100, 8): 10, (100, 32): 1000}
     runs = [Run({"seed": number, "steps": 1}) for number in range(4)]
     own = dict(zip([run.id for run in runs], step))
-    costs = SimpleNamespace(
+    costs: Any = SimpleNamespace(
         step=step.__getitem__,
         run=lambda sizes, steps: steps * step[sizes],
         experiment=SimpleNamespace(steps=lambda values: values["steps"]),

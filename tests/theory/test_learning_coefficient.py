@@ -25,7 +25,7 @@ def test_known_deep_linear_networks(widths, values):
 def test_two_matrices_are_reduced_rank_regression():
     for widths in itertools.product(range(1, 7), repeat=3):
         for rank in range(min(widths) + 1):
-            assert deep_linear(widths, rank) == pytest.approx(reduced_rank(*widths, rank)), (widths, rank)
+            assert deep_linear(widths, rank) == pytest.approx(reduced_rank(*widths, rank=rank)), (widths, rank)
 
 
 def test_a_rank_beyond_the_smallest_width_is_refused():

@@ -41,7 +41,7 @@ def test_majority_has_its_closed_form_and_the_ratio_of_the_gap():
 
 def test_odd_degrees_need_the_bias_and_majority_an_odd_number_of_inputs():
     assert neuron_gradient(31, 3, 0).gap == 0
-    assert neuron_gradient(31, 3, usual_bias(3)).gap > 0
+    assert neuron_gradient(31, 3, float(usual_bias(3))).gap > 0
     assert usual_bias(4) == 0
     assert np.isnan(neuron_gradient(4, 4).irrelevant)
     with pytest.raises(ValueError, match="majority of 8 inputs has ties"):

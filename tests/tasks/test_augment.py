@@ -1,6 +1,7 @@
 """Random crops and flips keep an image's pixels."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from phenom_jax.tasks.augment import MARGIN, crop_and_flip
@@ -10,7 +11,7 @@ def test_images_are_moved_and_mirrored():
     shape, count = (6, 5, 3), 300
     image = np.zeros(shape, np.float32)
     image[3, 1] = [1, 2, 3]
-    x = np.tile(image.reshape(1, -1), (count, 1))
+    x = jnp.tile(image.reshape(1, -1), (count, 1))
     moved = np.asarray(jax.jit(lambda key: crop_and_flip(key, x, shape))(jax.random.key(0))).reshape(count, *shape)
     rows, columns = {*range(6)} & {3 + d for d in range(-MARGIN, MARGIN + 1)}, set()
     for one in moved:

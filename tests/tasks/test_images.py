@@ -4,6 +4,7 @@ import gzip
 import pickle
 import struct
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -51,7 +52,7 @@ def test_mnist_is_read_as_it_was_written(tmp_path, packed):
     assert (data.train_NxF == arrays[MNIST_FILES[0]].reshape(12, -1)).all() and data.train_NxF.dtype == np.uint8
     assert (data.test_MxF == arrays[MNIST_FILES[2]].reshape(5, -1)).all()
     assert data.train_labels_N.tolist() == [*range(10), 0, 1] and data.test_labels_M.tolist() == [*range(5)]
-    x = np.asarray(data.examples(data.train_NxF), float)
+    x = np.asarray(data.examples(jnp.asarray(data.train_NxF)), float)
     np.testing.assert_allclose([x.mean(), x.std()], [0, 1], atol=1e-5)
 
 
@@ -66,7 +67,7 @@ def test_cifar_is_read_as_it_was_written(tmp_path, pickled, folder):
     image = data.train_NxF[5].reshape(data.shape)
     planes = batches["data_batch_2"][0][1].reshape(3, 32, 32)
     assert all((image[:, :, channel] == planes[channel]).all() for channel in range(3))
-    x = np.asarray(data.examples(data.train_NxF), float).reshape(-1, 3)
+    x = np.asarray(data.examples(jnp.asarray(data.train_NxF)), float).reshape(-1, 3)
     np.testing.assert_allclose(x.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(x.std(0), 1, atol=1e-5)
 

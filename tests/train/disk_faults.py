@@ -13,7 +13,7 @@ from toy import toy
 
 from phenom_jax.cli import main as launch
 from phenom_jax.device import layout
-from phenom_jax.train import ledger
+from phenom_jax.train import ledger, sweep
 from phenom_jax.train import training as program
 from phenom_jax.train.stop import Stop
 
@@ -55,7 +55,7 @@ if __name__ == "__main__":
     CHUNKS, OUT = int(chunks), Path(out)
     set_fault = {"full": set_full, "read-only": set_read_only}[fault]
     drop_capabilities()
-    launch.Stop = Meddling
+    sweep.Stop = Meddling
     layout.CHUNK_SECONDS = 0.02
     program.RETRY_SECONDS = ledger.RETRY_SECONDS = 0.01
     code = launch.launch(toy, [*flags, f"--out={out}", "--noreport", "--notensorboard"], "the same command")

@@ -47,6 +47,7 @@ def final_error(runs):
 
 experiment = dataclasses.replace(
     toy.toy,
+    summarise=lambda results: results.assign(largest_error=results["error"].max("step")),
     figures=(Figure("error", "Error", "", Curves({"error": "-"}, Scale("error"))),),
     claims=(Claim("It learns.", Source("this test"), final_error, below(1)),),
 )

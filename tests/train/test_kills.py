@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from forks import Fault, Forks
 from toy import assert_same_results, results_of
 
@@ -74,7 +75,8 @@ def as_it_is_extended() -> list[Fault]:
 
 def in_the_report() -> list[Fault]:
     files = ("runs.csv", "claims.json", "figures/error.png", "report.html")
-    return [*(at("os.rename", path) for path in files), at("open", "tfevents")]
+    derived = (r"results.zarr/largest_error/c", r"results.zarr/\.zarr.json")
+    return [*(at("os.rename", path) for path in (*files, *derived)), at("open", "tfevents")]
 
 
 def training_faults() -> list[tuple[str, Fault]]:
@@ -115,6 +117,8 @@ def assert_as_if_left_alone(out: Path) -> None:
     for name, leaf in one.leaves.items():
         np.testing.assert_array_equal(leaf, other.leaves[name][order], err_msg=name)
     assert rows_of(straight) == rows_of(out)
+    alone = xr.open_zarr(out / "results.zarr")
+    np.testing.assert_array_equal(alone["largest_error"], alone["error"].max("step"))
     assert (out / "report.html").exists() and any((out / "tensorboard").iterdir())
 
 

@@ -167,13 +167,13 @@ def _check_ends(path: Path, earlier: Config, config: Config) -> None:
     if not gone or not (path / STORE).exists():
         return
     begun = {run_id: status for run_id, status in read_statuses(path / STORE).items() if status != "waiting"}
-    where = "for longer runs, allowed is"
+    what = "allowed for more steps is"
     for name in gone & begun.keys():
         if begun[name] not in ("finished", "done", "diverged"):
-            raise InvalidValue(f"steps: run {name} in {path} is {begun[name]}, {where} to end it first")
+            raise InvalidValue(f"steps: run {name} in {path} is {begun[name]}, {what} to end it first")
     if lacking := (gone & begun.keys()) - kept_ends(path):
         raise InvalidValue(
-            f"steps: the ends of {len(lacking)} runs in {path} were not kept (--keep_ends), {where} another --out"
+            f"steps: the ends of {len(lacking)} runs in {path} were not kept (--keep_ends), {what} another --out"
         )
 
 

@@ -43,10 +43,8 @@ class KeptStates:
     """The kept states of one program, written by one process in whole rows; writing a row again changes nothing."""
 
     def __init__(self, path: Path, run_ids: Sequence[str], attributes: Mapping[str, Any] = MappingProxyType({})):
-        """Makes or opens the group at `path`, with rows for these runs and those it has.
+        """Makes or opens the group at `path`, with rows for these runs and those it has; a new one has the attributes.
 
-        Args:
-          attributes: of a new group.
         Raises:
           OSError: the disk refused.
           InvalidValue: a description is damaged.
@@ -54,8 +52,11 @@ class KeptStates:
         new = _is_new(path)
         known = [] if new else _run_ids(path, _opened(path))
         self._group = zarr.open_group(path, mode="a", attributes={"format": FORMAT, **attributes} if new else None)
-        present = set(known)
-        self._ids = known + [run_id for run_id in run_ids if run_id not in present]
+        present, wanted = set(known), set(run_ids)
+        new_ids = [run_id for run_id in run_ids if run_id not in present]
+        empty = [run_id for run_id, steps in kept_steps(path).items() if not len(steps) and run_id not in wanted]
+        reused = dict(zip(empty, new_ids))  # rows of runs that gave way to longer ones
+        self._ids = [reused.get(run_id, run_id) for run_id in known] + new_ids[len(reused) :]
         self._rows = {run_id: row for row, run_id in enumerate(self._ids)}
         for _, array in self._group.arrays():
             array.resize((len(self._ids), *array.shape[1:]))

@@ -10,8 +10,8 @@ from there import there, xy
 from phenom_jax.laws.transition import first_crossing
 from phenom_jax.report.curves import draw_curves
 from phenom_jax.report.figures import rendered, thin
-from phenom_jax.report.maps import draw_phase_map, draw_spectrum
-from phenom_jax.report.marks import Curves, Lines, PhaseMap, Scale, Spectrum
+from phenom_jax.report.maps import draw_final_map, draw_phase_map, draw_spectrum
+from phenom_jax.report.marks import Curves, FinalMap, Lines, PhaseMap, Scale, Spectrum
 
 ACCURACY: Lines = {"train_accuracy": "--", "test_accuracy": "-"}
 SCALE = Scale("accuracy", limits=(0, 1))
@@ -118,6 +118,24 @@ def test_phase_diagram_of_some_and_of_waiting_runs(tmp_path):
     assert [text.get_text() for text in figure.axes[0].texts] == ["2 of 4 do"]
     assert draw_phase_map(PhaseMap("when", "width", None, "steps"), with_steps(ds, when=steps)) is None
     assert draw_phase_map(PhaseMap("absent", "weight_decay", None, "steps"), ds) is None
+
+
+def test_runs_beside_the_product_leave_the_rest_of_it_empty(results):
+    """Runs as of --weight_decay=0.3,1 --width=32 --add="weight_decay=0 width=128"."""
+    wide = (results.width == 128).values
+    sparse = results.isel(run=np.where(wide, results.weight_decay == 0, results.weight_decay > 0))
+    curves = there(draw_curves(Curves(ACCURACY, SCALE, colour="width", panel="weight_decay"), sparse))
+    assert titles(curves) == ["weight decay 0", "weight decay 0.3", "weight decay 1"]
+    assert [len(axis.lines) for axis in curves.axes] == [2, 2, 2]
+    held = there(draw_curves(Curves(ACCURACY, SCALE, panel="weight_decay", at={"width": max}), sparse))
+    assert "Width 128 of 2 values" in note_of(held) and len(held.axes) == 1
+    mark = FinalMap("weight_norm", "width", "weight_decay", "norm", numbers=True)
+    (mesh,) = (each for each in there(draw_final_map(mark, sparse)).axes[0].collections if each.get_array() is not None)
+    np.testing.assert_array_equal(
+        np.ma.getmaskarray(there(mesh.get_array())), [[True, False], [False, True], [False, True]]
+    )
+    for figure in (draw_phase_map(MAP, sparse), draw_spectrum(SPECTRUM, sparse)):
+        assert rendered(there(figure), "svg")
 
 
 def test_spectrum_shows_the_end_of_every_seed(results):

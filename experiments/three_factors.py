@@ -243,7 +243,11 @@ experiment = Experiment(
             "cores. The fewer are learnt together, the sooner.",
             flags={"clamped": "0,1,2", "scale": "0.1,0.2,0.3", "seed": "0:32", "steps": "20000"},
         ),
-        "debug": Preset("4 short runs, seconds.", {"clamped": "1,2", "seed": "0:2", "steps": "200"}),
+        "debug": Preset(
+            "4 short runs, seconds.",
+            {"clamped": "1,2", "seed": "0:2", "steps": "200"},
+            expects={"learnt_step": (55, 80), "plateau": (0.15, 0.3)},
+        ),
     },
     figures=FIGURES,
     claims=CLAIMS,

@@ -17,6 +17,7 @@ PRESETS = {
     "debug": Preset(
         help="MNIST-1D, 100 examples: 3 widths x 2 seeds, 40 steps; seconds.",
         flags={"samples": "100", "test_samples": "100", "width": "4,8,16", "seed": "0:2", "steps": "40"},
+        expects={"train_loss": (2.1, 2.35), "test_error": (0.7, 0.95)},
     ),
     "mnist1d": Preset(
         help="The study published with MNIST-1D: 4000 train and 12000 test examples, 500 epochs, label noise 0 and "

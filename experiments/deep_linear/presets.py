@@ -4,7 +4,11 @@ from phenom_jax.experiment import Preset
 
 PRESETS = {
     "": Preset(help="3-3-3-3 networks, 200 seeds: 10 seconds on two cores.", flags={"seed": "0:200"}),
-    "debug": Preset(help="3 seeds, 3000 steps: a few seconds.", flags={"seed": "0:3", "steps": "3000"}),
+    "debug": Preset(
+        help="3 seeds, 3000 steps: a few seconds.",
+        flags={"seed": "0:3", "steps": "3000"},
+        expects={"rank": (2, 3), "learning_coefficient": (4, 4.5)},
+    ),
     "scales": Preset(
         help="Initial weights of deviation 0.01 to 1: 500 runs of 100k steps, half a minute. Small ones wait longer.",
         flags={"deviation": "0.01,0.03,0.1,0.3,1", "seed": "0:100", "steps": "100000"},

@@ -15,6 +15,7 @@ PRESETS = {
     "debug": Preset(
         help="Noise 0.5 and 1 with 4 features per scale, 40 samples, 8 seeds, 16 runs, ten seconds.",
         flags={"features": "4", "samples": "40", "noise": "0.5,1", "seed": "0:8", "validation": "100"},
+        expects={"best_step": (1500, 3000), "best_risk": (0.05, 0.075)},
     ),
     "aligned": Preset(
         help="Equal step sizes beside those that let both scales be lowest at the same step: 200 seeds x 3 noises, "

@@ -17,6 +17,7 @@ PRESETS = {
     "debug": Preset(
         help="4 runs of 200 steps, addition mod 13, some seconds: whether everything runs.",
         flags={"modulus": "13", "width": "32", "seed": "0:2", "weight_decay": "0,1", "steps": "200"},
+        expects={"memorisation_step": (50, 110), "train_accuracy": (0.99, 1.01), "test_accuracy": (0, 0.05)},
     ),
     "delay_law": Preset(
         help="The delay against step size and weight decay: quadratic units, addition mod 59, 10 seeds, three step "

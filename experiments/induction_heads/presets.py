@@ -11,7 +11,9 @@ PRESETS = {
         flags={"layers": "1,2", "seed": "0:16"},
     ),
     "debug": Preset(
-        help="Two layers x 2 seeds, 60 steps; seconds. Nothing forms.", flags={"seed": "0:2", "steps": "60"}
+        help="Two layers x 2 seeds, 60 steps; seconds. Nothing forms.",
+        flags={"seed": "0:2", "steps": "60"},
+        expects={"loss": (1.9, 2.2), "probe_matching": (0.05, 0.15)},
     ),
     "smeared": Preset(
         help="Recall with and without smeared keys, one and two layers x 8 seeds; a minute. What one layer can then.",

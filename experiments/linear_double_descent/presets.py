@@ -14,6 +14,7 @@ PRESETS = {
     "debug": Preset(
         help="80 solves with 20 samples, a few seconds.",
         flags={"seed": "0:5", "samples": "20", "dimension": "5,10,20,40", "noise": "0.5,2", "ridge": "0,0.1"},
+        expects={"relative_risk": (0.85, 1), "squared_norm": (1.8, 2.3)},
     ),
     "samples": Preset(
         help="More data hurts: 21 sample counts from 10 to 200 at 100 features, 3 noise levels, 3 ridges, 100 seeds, "

@@ -11,6 +11,7 @@ PRESETS = {
     "debug": Preset(
         help="The same with 4 numbers of functions and 40 datasets, a few seconds.",
         flags={"seed": "0:40", "functions": "1,2,4,8"},
+        expects={"relative_risk": (0.95, 1.05), "test_error": (0.2, 0.26)},
     ),
     "course": Preset(
         help="The same on 40 drawn inputs with plain powers of x, as the course's table (whose curve and number of "

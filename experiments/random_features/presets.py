@@ -13,6 +13,7 @@ PRESETS = {
     "debug": Preset(
         help="ReLU features of 30 inputs, 5 numbers of features x 3 ridges x 6 seeds, 90 regressions, ten seconds.",
         flags={"seed": "0:6", "ridge": "0,1e-3,1e-1", "features": "10,20,30,45,90", "samples": "30", "dimension": "10"},
+        expects={"of_limit": (0.9, 1.05), "excess_risk": (0.45, 0.55)},
     ),
     "finite_size": Preset(
         help="The same at d = 20, 50, 100 with N/d and n/d held, ridge 1e-2, 100 seeds, 1200 regressions, a minute on "

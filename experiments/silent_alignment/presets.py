@@ -19,6 +19,7 @@ PRESETS = {
     "debug": Preset(
         help="Small networks of depth 2, 2 init scales, 2 seeds: 4 runs, a few seconds, to see that it works.",
         flags={"init_scale": "0.01,0.1", "inputs": "5", "width": "8", "seed": "0:2", "steps": "1500"},
+        expects={"half_time": (2.6, 4), "silent_alignment": (0.9, 1)},
     ),
     "large_init": Preset(
         help="Depths 2 and 3, 9 init scales from 0.01 to 1: 180 runs, a minute. Less is aligned when learning begins.",

@@ -22,6 +22,8 @@ import jax
 from phenom_jax.experiment import Landscape
 from phenom_jax.hparams import hparams, started, static, swept
 
+FACTS = ("source_", "trained_with_")  # how what is known of a kept state is named in results
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from phenom_jax.hparams import Value
+from phenom_jax.source import FACTS
 from phenom_jax.store.atomic import write_whole
 from phenom_jax.store.axes import cell_axes, final_values, hyperparameters, strata
 from phenom_jax.sweep.status import OVER
@@ -43,21 +44,24 @@ def write_runs(path: Path, results: xr.Dataset) -> None:
     """Writes one tidy row per run as CSV: hyperparameters, status, per-run variables, last measured values."""
     final = final_values(results)
     labels = [name for name in ("status", "last_step", "reason", "code") if name in final.coords]
-    columns = ["run_id", *hyperparameters(results), *labels, *map(str, final.data_vars)]
-    write_whole(path, final.reset_coords().to_dataframe()[columns].to_csv(index=False))
+    facts = [str(name) for name in final.coords if str(name).startswith(FACTS)]
+    columns = dict.fromkeys(["run_id", *hyperparameters(results), *labels, *facts, *map(str, final.data_vars)])
+    write_whole(path, final.reset_coords().to_dataframe()[list(columns)].to_csv(index=False))
 
 
 def cells(results: xr.Dataset) -> list[Cell]:
     """Returns the cells of the sweep, in the order of the swept axes' values.
 
-    Spreads are over the runs that are over. A per-run variable that is NaN never happened in that run; an `X_after`,
-    the lower end of the interval that ends at `X_step`, is left out, and so are texts.
+    Spreads are over the runs that are over. A per-run variable that is NaN never happened in that run, unless it
+    is what is known of a source; an `X_after`, the lower end of the interval that ends at `X_step`, is left out, and so
+    are texts.
     """
     final, codes, axes = final_values(results), strata(results), cell_axes(results)
     lower_ends = {f"{str(name).removesuffix('_step')}_after" for name in final.data_vars if str(name).endswith("_step")}
     numbers = {str(name): array.values for name, array in final.data_vars.items() if array.dtype.kind in "biuf"}
     shown = {name: values for name, values in numbers.items() if name not in lower_ends}
     per_run = {str(name) for name, array in results.data_vars.items() if array.dims == ("run",)}
+    per_run -= {name for name in per_run if name.startswith(FACTS)}  # what a source has not measured
     found = []
     for code in range(codes.max(initial=-1) + 1):
         rows = np.flatnonzero(codes == code)

@@ -17,6 +17,7 @@ from phenom_jax import measure_kept
 from phenom_jax.device import layout
 from phenom_jax.experiment import Experiment, Schedule
 from phenom_jax.hparams import InvalidValue, hparams, stack_hps, swept
+from phenom_jax.report.tables import cells, write_runs
 from phenom_jax.source import FromSource
 from phenom_jax.store.code import code_of
 from phenom_jax.store.source import SourceRuns, unpadded
@@ -85,6 +86,14 @@ def test_what_is_known_of_a_kept_state_is_a_label(trained, tmp_path):
     np.testing.assert_array_equal(found["source_train_loss"], loss)
     np.testing.assert_array_equal(found["source_train_loss"], found["train_loss"].sel(step=0).astype("f4"))
     assert found["source_step"].attrs == {"long_name": "training step of the kept weights", "units": "steps"}
+    write_runs(tmp_path / "runs.csv", found)
+    columns = (tmp_path / "runs.csv").read_text().splitlines()[0].split(",")
+    assert {"source_step", "source_train_loss", "trained_with_width"} <= set(columns) and len(set(columns)) == len(
+        columns
+    )
+    unmeasured = found.reset_coords("source_gradient_norm")  # before the first step
+    told = [str(cell.measures["source_gradient_norm"]) for cell in cells(unmeasured) if not cell.values["checkpoint"]]
+    assert set(told) == {""}
 
 
 def test_a_sweep_with_a_source_is_resumed_bit_for_bit(trained, tmp_path, monkeypatch):

@@ -41,6 +41,7 @@ def train(
     *,
     preset: str = "",
     zips: str | Sequence[str | Sequence[str]] = (),
+    add: str | Sequence[str] = (),
     quiet: bool = False,
     **asked: Any,
 ) -> xr.Dataset:
@@ -54,6 +55,7 @@ def train(
       out: the run directory, where the same call goes on after a kill; none: a temporary one, removed at the end.
       preset: of the experiment, under what is asked.
       zips: groups of names of axes that advance together, as in `["width,learning_rate"]`.
+      add: runs beside the product, as in `["weight_decay=3 width=128"]`.
       quiet: prints nothing.
       asked: hyperparameters, each a value, a range, a list or array of values, or a flag text, `"log:1e-4:1:5"`;
         those not named take their default. And settings by their flags: `points=20`, `lanes=64`, `rerun="failed"`.
@@ -79,11 +81,13 @@ def train(
     flags = _flags(experiment, asked) | ({"preset": preset} if preset else {})
     groups = [zips] if isinstance(zips, str) else zips
     zipped = [group if isinstance(group, str) else ",".join(group) for group in groups]
-    pairs = [*flags.items(), *(("zip", text) for text in zipped)]
+    added = [add] if isinstance(add, str) else list(add)
+    pairs = [*flags.items(), *(("zip", text) for text in zipped), *(("add", text) for text in added)]
     command = parse(experiment, [f"--{name}={text}" for name, text in pairs], trained=True)
     experiment = command.experiment
     said = [experiment.name, repr(str(out)), *(f"{name}={text!r}" for name, text in flags.items())]
-    call = f"train({', '.join([*said, f'zips={zipped}'] if zipped else said)})"
+    said += [f"{name}={texts}" for name, texts in {"zips": zipped, "add": added}.items() if texts]
+    call = f"train({', '.join(said)})"
     with borrowed_jax(command.settings, command.compilation_cache), place(out) as path:
         work = prepare(experiment, command.sweep, command.settings, path)
         config = make_config(experiment, call, command.sweep, command.settings, describe(work.sweep_plan))

@@ -106,6 +106,16 @@ def test_it_is_the_command_line_and_either_goes_on_with_the_others_directory(tmp
     assert_same_results(results_of(tmp_path / "typed"), results_of(tmp_path / "called"))
 
 
+def test_runs_are_trained_longer_and_added(tmp_path):
+    train(experiment, tmp_path, steps=10, keep_ends=True, **QUICK)
+    added = "width=4 learning_rate=0.05,0.2"
+    results = train(experiment, tmp_path, steps=20, keep_ends=True, add=added, **QUICK)
+    assert results.steps.values.tolist() == results.last_step.values.tolist() == [20] * 6
+    assert results.width.values.tolist() == [8, 8, 4, 4, 4, 4]
+    with pytest.raises(InvalidValue, match="add: directory has 'width=4 learning_rate=0.05,0.2', command has none"):
+        train(experiment, tmp_path, steps=20, **QUICK)
+
+
 def test_runs_that_are_over_are_not_run_again(trained, monkeypatch):
     monkeypatch.setattr(Training, "_work_through", lambda *_: pytest.fail("trained"))
     again = train(experiment, trained, seed=range(3), width=[2, 8], **QUICK)

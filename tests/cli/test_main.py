@@ -209,7 +209,8 @@ def test_help_names_every_flag_and_preset_and_fits_the_terminal(run, monkeypatch
     assert code == 0
     assert out == help_text(descent) + "\n"
     for name, field in fields(Descent).items():
-        assert re.search(rf"^  --{name}={field.default} ", out, re.MULTILINE)
+        shown = descent.presets[""].flags.get(name, field.default)
+        assert re.search(rf"^  --{name}={shown} ", out, re.MULTILINE)
         assert field.help in out
     for name in (*Settings.__dataclass_fields__, *Schedule.__dataclass_fields__, "out", "plan", "zip", "preset=paired"):
         if name not in ("float_type", "schedule"):

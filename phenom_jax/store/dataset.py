@@ -70,8 +70,8 @@ class Results:
 
         Rows that are not waiting are kept bit for bit, whether or not they are in `runs`, and at their own steps: the
         step axis is the union of `steps` and those of the kept rows. Only a longer run takes the place of a shorter one
-        that is in `runs` no more. Killed in between, the next open finds the old
-        store or the new one. Runs whose values are damaged on disk wait again.
+        that is in `runs` no more. Killed in between, the next open finds the old store or the new one. Runs whose
+        values are damaged on disk wait again.
 
         Args:
           path: of the zarr group.

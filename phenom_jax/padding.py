@@ -19,6 +19,7 @@ from phenom_jax.sweep.axes import Run
 
 STEPS = 4  # enough for a gradient to reach every weight, too few for rounding to grow
 ROOM = 3  # padded entries
+ROUNDING = 1e-4  # relative, of any run: a solve may magnify it
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 
 
@@ -39,7 +40,7 @@ def padding_problems(experiment: Experiment, run: Run) -> Iterator[str]:
     cheap = dataclasses.replace(experiment, expensive=None, landscape=None)
     with jax.enable_x64(True):
         for recorded in (lambda hp: Record(experiment.init(hp), (), {}, {}), functools.partial(record, cheap)):
-            yield next(size_problems(recorded, experiment.hp(run.values), 1e-6), "")
+            yield next(size_problems(recorded, experiment.hp(run.values), ROUNDING), "")
 
 
 def size_problems(recorded: Callable[[Any], Record], hp: Any, rtol: float) -> Iterator[str]:

@@ -231,9 +231,9 @@ def run(monkeypatch, capsys, tmp_path):
 
 def test_a_plan_warns_of_a_mask_that_is_forgotten(run):
     assert "WARNING" not in run(right, "--plan", "--preset=debug")[1]
-    code, out = run(broken(step=leaking), "--plan", "--preset=debug")
+    code, out = run(broken(init=lambda hp: State(drawn(hp))), "--plan", "--preset=debug")
     (warning,) = (line for line in out.splitlines() if "WARNING" in line)
-    assert code == 0 and warning.startswith(f"WARNING: {PADDED}state.weights_W")
+    assert code == 0 and warning.startswith(f"WARNING: {PADDED}initial state.weights_W")
 
 
 def test_what_a_preset_expects_is_said_after_its_sweep_where_no_flag_changed_it(run):

@@ -78,6 +78,8 @@ def launch(experiment: Experiment, arguments: Sequence[str], typed: str) -> int:
         command = parse(experiment, arguments)
         if command.first:
             code = launch(*command.first, typed)
+            if command.plan and not code:
+                print(f"{experiment.name} starts from what this keeps, and is planned when it is trained")
             if code or command.plan or command.debug:
                 return code
             command = parse(experiment, arguments, trained=True)

@@ -115,6 +115,7 @@ def test_other_flags_are_those_of_every_launcher(command, source, capsys, tmp_pa
     assert not (source / "llc").exists()
     code, printed = command("--preset=deep_linear", "--plan", "--out=made")
     assert code == 0 and not (tmp_path / "made").exists()
+    assert printed.out.endswith("llc starts from what this keeps, and is planned when it is trained\n")
     code, printed = command("--help")
     assert code == 0 and "--run=" in printed.out and "--checkpoint=" in printed.out
     assert not [name for name in ("anchor", "network", "source_seed") if f"--{name}=" in printed.out]

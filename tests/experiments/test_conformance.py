@@ -1,11 +1,15 @@
 """Every experiment conforms: padding, lifting, purity, presets, figures and claims, by `phenom_jax.testing`."""
 
+import dataclasses
 import importlib
 import pkgutil
 
 import pytest
+from toy import train_in
 
 import experiments
+from phenom_jax.experiment import Schedule
+from phenom_jax.sweep.settings import Settings
 from phenom_jax.testing import check_experiment, check_runs
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(experiments.__path__))
@@ -59,15 +63,22 @@ def each(settings, *marks):
 
 
 def experiment_of(name):
-    found = importlib.import_module(f"experiments.{name}").experiment
-    if name == "llc":
-        pytest.skip("it starts from the kept states of another sweep")
-    return found
+    return importlib.import_module(f"experiments.{name}").experiment
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"llc"}))
 def test_an_experiment_conforms(name):
     check_experiment(experiment_of(name), without=NOT_HERE.get(name, ()))
+
+
+@pytest.mark.slow
+def test_an_experiment_with_a_source_conforms(tmp_path):
+    schedule = Schedule(resolution=20, points=3, kept_points=2)
+    source = dataclasses.replace(experiment_of("deep_linear"), schedule=schedule)
+    settings = Settings(schedule=schedule, lanes=4, group=2)
+    train_in(tmp_path, source, settings=settings, seed="0:2", steps="40", deviation="0.5")
+    early = ("llc", "excess_loss", "lowest_excess_loss", "acceptance", "furthest")  # before the first draw
+    check_experiment(experiment_of("llc"), nan=early, without=["grokking"], run=str(tmp_path))
 
 
 @pytest.mark.parametrize("name, flags", [*each(SETTINGS), *each(TRANSFORMERS, pytest.mark.slow)])

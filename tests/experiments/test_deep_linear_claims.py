@@ -22,7 +22,7 @@ def sweep(*starts, seeds=40, **given):
     product = np.zeros((runs, len(steps), 3, 3))
     for run, place in np.ndindex(runs, 3):
         start = starts[cells[run]][place] * (1 + 0.1 * run / runs)
-        product[run, :, place, place] = mode(0.02 * steps, STRENGTHS[place], start, 3)
+        product[run, :, place, place] = mode(0.02 * steps, float(STRENGTHS[place]), start, 3)
     swept = {"seed": np.repeat(np.arange(seeds), len(starts)), "deviation": np.full(runs, 0.05), "depth": 2 + cells}
     swept |= {f"strength_{k + 1}": np.full(runs, STRENGTHS[k]) for k in range(3)} | {"samples": np.full(runs, 100)}
     swept |= {name: np.full(runs, 3) for name in ("inputs", "width", "outputs")}

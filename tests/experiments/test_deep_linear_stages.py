@@ -6,6 +6,7 @@ import re
 import jax
 import numpy as np
 import pytest
+from there import there
 
 from experiments.deep_linear import experiment
 from experiments.deep_linear.science import DeepLinearStages, count, init, losses, measure, step, teacher
@@ -34,12 +35,12 @@ def test_the_mean_loss_of_the_population_s_examples_is_the_expected_loss():
 
 def test_the_landscape_is_the_train_loss_at_what_is_kept():
     hp = DeepLinearStages(data="gaussian", samples=Size(5, 8), noise=0.3, deviation=0.5)
-    landscape = experiment.landscape
+    landscape, keep = there(experiment.landscape), there(experiment.keep)
 
     @quick
     def found():
         state, examples = init(hp), landscape.examples(hp)
-        each = losses(landscape.outputs(experiment.keep(state), examples, hp), examples, hp)
+        each = losses(landscape.outputs(keep(state), examples, hp), examples, hp)
         return each[: count(hp).active].mean(), measure(state, hp).train_loss
 
     mean, measured = found()

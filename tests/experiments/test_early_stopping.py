@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,13 +28,13 @@ from phenom_jax.cli.flags import parse
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.report.draw import draw
-from phenom_jax.sizes import Size
+from phenom_jax.sizes import exactly
 from phenom_jax.theory.epochwise import excess_risk
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from toy import results_of, train_in
 
-NETWORK = {"model": "network", "inputs": "gaussian", "scales": "one"}
+NETWORK: dict[str, Any] = {"model": "network", "inputs": "gaussian", "scales": "one"}
 
 
 def trained(hp, steps):
@@ -47,7 +48,7 @@ quick = jax.jit(trained, compiler_options=QUICK_TO_COMPILE)
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("schedule", ["equal", "aligned"])
 def test_on_noiseless_labels_a_run_has_the_bias_of_the_closed_form(schedule):
-    hp = EarlyStopping(features=3, samples=11, noise=0.6, step_sizes=schedule)
+    hp = EarlyStopping(features=exactly(3), samples=exactly(11), noise=0.6, step_sizes=schedule)
     start = init(hp)
     deviation, signal = SCALES["two"]
     clean = start.train.inputs_NxD @ np.tile(np.array(signal) / np.sqrt(3), 3)
@@ -62,7 +63,7 @@ def test_on_noiseless_labels_a_run_has_the_bias_of_the_closed_form(schedule):
 
 @pytest.mark.usefixtures("float64")
 def test_ridge_is_that_of_the_normal_equations():
-    hp = EarlyStopping(features=4, samples=20, inputs="gaussian", noise=0.5)
+    hp = EarlyStopping(features=exactly(4), samples=exactly(20), inputs="gaussian", noise=0.5)
     state = init(hp)
     inputs, labels = (np.asarray(part, float) for part in state.train)
     deviations, truth = np.tile(SCALES["two"].deviation, 4), np.tile(SCALES["two"].signal, 4) / 2
@@ -79,7 +80,7 @@ def test_ridge_is_that_of_the_normal_equations():
 @pytest.mark.usefixtures("float64")
 def test_a_network_overfits_noisy_labels():
     """Its excess risk, on fresh noiseless labels, falls and then rises while the train loss only falls."""
-    hp = EarlyStopping(**NETWORK, features=5, samples=30, width=50, noise=1.0)
+    hp = EarlyStopping(**NETWORK, features=exactly(5), samples=exactly(30), width=exactly(50), noise=1.0)
     measured = [quick(hp, steps)[1] for steps in (0, 30, 2000)]
     train, risk = ([float(getattr(m, name)) for m in measured] for name in ("train_loss", "excess_risk"))
     assert train[0] > train[1] > train[2] and train[2] < 0.2
@@ -88,20 +89,20 @@ def test_a_network_overfits_noisy_labels():
 
 
 def test_seeds_draw_different_data_and_streams_are_apart():
-    one, other = (init(EarlyStopping(seed=seed, inputs="gaussian", validation=10)) for seed in (0, 1))
+    one, other = (init(EarlyStopping(seed=seed, inputs="gaussian", validation=exactly(10))) for seed in (0, 1))
     assert (one.train.inputs_NxD != other.train.inputs_NxD).all()
     assert (one.train.inputs_NxD != one.validation.inputs_NxD).all()
     noise = [part.labels_N - part.inputs_NxD @ jnp.array(SCALES["two"].signal) for part in (one.train, one.validation)]
-    assert abs(np.corrcoef(*noise)[0, 1]) < 0.9 and (noise[0] != noise[1]).all()
+    assert abs(np.corrcoef(np.asarray(noise))[0, 1]) < 0.9 and (noise[0] != noise[1]).all()
 
 
 def test_the_sweep_is_its_runs_and_its_summary_finds_where_to_stop(tmp_path):
-    flags = {"seed": "0:3", "noise": "0.5,1", "features": "1,3", "samples": "10,30", "steps": "40", "validation": "20"}
-    train_in(tmp_path / "r", experiment, **flags)
+    axes: dict[str, Any] = {"seed": "0:3", "noise": "0.5,1", "features": "1,3", "samples": "10,30"}
+    train_in(tmp_path / "r", experiment, **axes, steps="40", validation="20")
     results = summarise(results_of(tmp_path / "r").sortby(["noise", "features", "samples", "seed"]))
     assert results.sizes["run"] == 24 and set(results.status.values) == {"finished"}
     run = results.isel(run=-1)
-    hp = EarlyStopping(seed=2, noise=1.0, features=Size(3, 3), samples=Size(30, 30), validation=Size(20, 20), steps=40)
+    hp = EarlyStopping(seed=2, noise=1.0, features=exactly(3), samples=exactly(30), validation=exactly(20), steps=40)
     alone = quick(hp, 40)[1]
     assert run.excess_risk.values[-1] == pytest.approx(float(alone.excess_risk), rel=1e-4)
     assert run.validation_loss.values[-1] == pytest.approx(float(alone.validation_loss), rel=1e-4)

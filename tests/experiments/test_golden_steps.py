@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from there import there
 
 SCRIPT = Path(__file__).parents[1] / "golden" / "steps.py"
-spec = importlib.util.spec_from_file_location("golden_steps", SCRIPT)
+spec = there(importlib.util.spec_from_file_location("golden_steps", SCRIPT))
 golden = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(golden)
+there(spec.loader).exec_module(golden)
 MEANT = "if you meant to change this, run `python tests/golden/steps.py` and commit steps.json"
 
 

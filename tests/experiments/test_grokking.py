@@ -1,6 +1,7 @@
 """The grokking experiment of one run: its phenomenon, its measures, and its refusals."""
 
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 
-SMALL = {"modulus": 7, "width": Size(6, 6)}
+SMALL: dict[str, Any] = {"modulus": 7, "width": Size(6, 6)}
 start, one_step = (jax.jit(function, compiler_options=QUICK_TO_COMPILE) for function in (init, step))
 
 
@@ -100,7 +101,8 @@ def test_split_follows_its_own_seed_or_the_seed():
 
 def test_fourier_measures_are_nan_where_there_is_no_group():
     for operation, cyclic in (("x^2+y^2", False), ("multiply", True)):
-        hp = Grokking(**SMALL, operation=operation)
+        values: dict[str, Any] = SMALL | {"operation": operation}
+        hp = Grokking(**values)
         measured = jax.jit(expensive)(start(hp), hp)
         assert measured.fourier_spectrum.shape == (3,)
         assert all(bool(jnp.isfinite(value).all()) == cyclic for value in measured)

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,8 @@ from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 
-SMALL = {"width": Size(8, 8), "batch_size": Size(4, 4), "length": 8, "symbols": 4, "probe_block": 3, "probe_repeats": 2}
+SMALL: dict[str, Any] = {"width": Size(8, 8), "batch_size": Size(4, 4), "length": 8, "symbols": 4}
+SMALL |= {"probe_block": 3, "probe_repeats": 2}
 
 
 @pytest.mark.usefixtures("float64")
@@ -69,7 +71,8 @@ def test_measures_equal_a_computation_with_plain_indexing():
 
 
 def test_a_model_that_guesses_is_as_far_from_the_counting_predictors_as_they_are_from_even():
-    hp = InductionHeads(**SMALL | {"symbols": 3}, task="markov", start_token=True)
+    values: dict[str, Any] = SMALL | {"symbols": 3, "task": "markov", "start_token": True}
+    hp = InductionHeads(**values)
     tokens = np.array([[3, 0, 1, 1, 2, 0, 1, 0, 2]])
     found = baselines(jnp.zeros((1, 9, 4)).at[..., 3].set(-50.0), jnp.asarray(tokens), hp)
     counts = np.array([[1 + (tokens[0, 1 : 2 + place] == symbol).sum() for symbol in range(3)] for place in range(8)])

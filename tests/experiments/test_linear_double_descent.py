@@ -18,7 +18,7 @@ from phenom_jax.device.program import batches_lapack
 from phenom_jax.device.work import make_work
 from phenom_jax.hparams import InvalidValue, build
 from phenom_jax.padding import QUICK_TO_COMPILE
-from phenom_jax.sizes import Size
+from phenom_jax.sizes import Size, exactly
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.settings import Settings
 
@@ -88,7 +88,7 @@ def test_numbers_are_standard_normal():
 
 def test_float32_sees_the_same_training_set():
     wide, _ = solved(samples=7, dimension=5)
-    narrow = jax.jit(make_data)(LinearDoubleDescent(samples=7, dimension=5))
+    narrow = jax.jit(make_data)(LinearDoubleDescent(samples=exactly(7), dimension=exactly(5)))
     assert narrow.features_Nxd.dtype == jnp.float32
     np.testing.assert_allclose(narrow.features_Nxd, wide.features_Nxd, rtol=1e-6)  # the last bits may differ
     np.testing.assert_allclose(narrow.clean_N + 0.5 * narrow.noise_N, wide.labels_N, rtol=1e-5, atol=1e-5)

@@ -1,6 +1,7 @@
 """What is decided on chains whose coefficients are known, and what is drawn of them."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def chains(coefficient, facts, spread=0.02, chains=4, status="finished", measure
         curve[:, :-1] = np.nan if name in looked_at_once else curve[:, :-1]
         return ("run", "step", *["stretch"] * (values.ndim - 1)), curve, {"long_name": name}
 
-    labels = {name: ("run", column, {"hyperparameter": "swept"}) for name, column in values.items()}
+    labels: dict[str, Any] = {name: ("run", column, {"hyperparameter": "swept"}) for name, column in values.items()}
     labels |= {name: ("run", np.asarray(fact, float)[source, checkpoint]) for name, fact in facts.items()}
     labels["status"] = ("run", np.broadcast_to(status, len(points)))
     labels |= {"run_id": ("run", np.arange(len(points)).astype(str)), "step": STEPS}
@@ -71,7 +72,7 @@ def chains(coefficient, facts, spread=0.02, chains=4, status="finished", measure
     return summarise(xr.Dataset(curves, labels, {"order": list(values)}))
 
 
-def staged(values=(3, 4, 4.5, 4.5), sources=8, **settings):
+def staged(values=(3, 4, 4.5, 4.5), sources=8, **settings: Any):
     """Returns chains around deep linear networks; the second of two kept states of rank 1 is settled."""
     facts = {
         "source_step": [0, 100, 150, 200, 300],
@@ -81,7 +82,8 @@ def staged(values=(3, 4, 4.5, 4.5), sources=8, **settings):
     }
     values = [values[0], 99.0, *values[1:]]
     everywhere = {name: [fact] * sources for name, fact in facts.items()}
-    return chains([values] * sources, everywhere, **{"loss": "behaviour"} | settings)
+    settings.setdefault("loss", "behaviour")
+    return chains([values] * sources, everywhere, **settings)
 
 
 def grokked(start=5.0, peak=70.0, half=50.0, end=1.0, sources=8, generalise=1.0, chance=0.0, **settings):
@@ -95,7 +97,7 @@ def grokked(start=5.0, peak=70.0, half=50.0, end=1.0, sources=8, generalise=1.0,
     return chains([[start, peak, half, end]] * sources, everywhere, **settings)
 
 
-def joined(*results):
+def joined(*results: xr.Dataset) -> xr.Dataset:
     """Returns the runs of several sweeps as those of one, the sources of each of seeds from 0 on."""
     placed = [each.assign_coords(source=each["source"] + 100 * place) for place, each in enumerate(results)]
     for each, result in zip(placed, results, strict=True):

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ def fitted(hp):
     return state, measure(state, hp)
 
 
-def run(**values):
+def run(**values: Any):
     with jax.enable_x64(True):
         return jax.tree.map(np.asarray, fitted(Polynomial(**values)))
 
@@ -56,10 +57,10 @@ def test_a_fit_is_that_of_numpy(functions_, ridge):
 
 def test_basis_functions_are_the_named_polynomials():
     x = np.linspace(-1, 1, 7)
+    settings: list[dict[str, Any]] = [{}, {"basis": "monomial"}, {"lowest_degree": 1}]
     with jax.enable_x64(True):
         legendre, power, without = (
-            np.asarray(functions(jnp.asarray(x), Polynomial(functions=Size(5, 9), **setting)))
-            for setting in ({}, {"basis": "monomial"}, {"lowest_degree": 1})
+            np.asarray(functions(jnp.asarray(x), Polynomial(functions=Size(5, 9), **setting))) for setting in settings
         )
     np.testing.assert_allclose(legendre[:, :5], legvander(x, 4), atol=1e-14)
     np.testing.assert_allclose(power[:, :5], x[:, None] ** np.arange(5), atol=1e-14)
@@ -68,7 +69,7 @@ def test_basis_functions_are_the_named_polynomials():
 
 
 def test_grid_inputs_are_those_of_every_dataset_and_uniform_ones_are_not():
-    size = {"functions": Size(6, 6), "samples": Size(6, 6), "noise": 0.0}
+    size: dict[str, Any] = {"functions": Size(6, 6), "samples": Size(6, 6), "noise": 0.0}
     same, other = (run(seed=seed, **size)[1].predictions for seed in (0, 1))
     np.testing.assert_array_equal(same, other)
     first, second = (run(seed=seed, inputs="uniform", **size)[1].predictions for seed in (0, 1))

@@ -1,5 +1,7 @@
 """The claims and figures of polynomial regression on fits by NumPy and on made-up risks."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -33,7 +35,7 @@ def sweep(seeds, **axes):
     grids = [grid.ravel() for grid in np.meshgrid(*[np.arange(len(values)) for values in axes.values()], indexing="ij")]
     columns = {name: np.full(grids[0].size, default) for name, default in defaults.items()}
     columns |= {name: np.asarray(list(values))[grid] for (name, values), grid in zip(axes.items(), grids)}
-    coords = {name: ("run", values, {"hyperparameter": 1}) for name, values in columns.items()}
+    coords: dict[str, Any] = {name: ("run", values, {"hyperparameter": 1}) for name, values in columns.items()}
     coords["status"] = ("run", np.full(grids[0].size, "finished"))
     return xr.Dataset(coords=coords | {"step": [0]}, attrs={"order": list(defaults)})
 
@@ -62,7 +64,8 @@ def with_risk(levels, seeds=20, spread=0.1, **axes):
     results = sweep(seeds, **axes)
     normal = np.random.default_rng(0).normal(size=results.sizes["run"])
     risk = np.array([levels[count] for count in results["functions"].values]) * np.exp(spread * normal)
-    variables = dict.fromkeys(("excess_risk", "test_error", "train_error"), (("run", "step"), risk[:, None]))
+    curve = (("run", "step"), risk[:, None])
+    variables: dict[str, Any] = dict.fromkeys(("excess_risk", "test_error", "train_error"), curve)
     variables["predictions"] = (("run", "step", "input"), np.ones((len(risk), 1, len(INPUTS))))
     return results.assign(variables)
 

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,8 +33,8 @@ SETTINGS = [
 SIZES = {"features": 30, "samples": 20, "dimension": 6}
 
 
-def sizes():
-    return {name: Size(count, count) for name, count in SIZES.items()}
+def sizes(**others: Any) -> dict[str, Any]:
+    return {name: Size(count, count) for name, count in SIZES.items()} | others
 
 
 @functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
@@ -82,7 +83,7 @@ def test_weights_minimise_the_penalised_error():
 
 
 def test_interpolation_begins_at_as_many_features_as_samples():
-    errors = [run(RandomFeatures(**sizes() | {"features": Size(count, 40)}))[1].train_error for count in (19, 20, 40)]
+    errors = [run(RandomFeatures(**sizes(features=Size(count, 40))))[1].train_error for count in (19, 20, 40)]
     assert errors[0] > 1e-4 and max(errors[1:]) < 1e-12
 
 

@@ -1,6 +1,8 @@
 """The claims and figures of silent alignment, on curves and cosines that are set by formula."""
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ def flow(hp, slower=1.0):
     return np.stack([mode(time, s, min(grown, 0.2 * s), hp["depth"]) for s in strengths], 1), grown
 
 
-def sweep(cells, values=lambda hp, noise: {}, seeds=8, status="done"):
+def sweep(cells: Sequence[dict[str, Any]], values=lambda hp, noise: {}, seeds=8, status="done"):
     """Returns summarised results of `values(hyperparameters, noise of the run)` over what theory says of each run."""
     runs = [SETTING | cell | {"seed": seed} for seed, cell in itertools.product(range(seeds), cells)]
     made = []

@@ -1,13 +1,16 @@
 """The sparse-parity experiment of one run: its jump, its measures, its refusals."""
 
+import dataclasses
 import functools
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from there import there
 
 from experiments.sparse_parity import experiment
 from experiments.sparse_parity.science import Measures, SparseParity, done, init, margins, measure, step, summarise
@@ -17,7 +20,7 @@ from phenom_jax.padding import QUICK_TO_COMPILE
 from phenom_jax.sizes import Size
 from phenom_jax.tasks.parity import unpacked
 
-SMALL = {"inputs": Size(10, 10), "degree": Size(2, 2), "width": Size(16, 16)}
+SMALL: dict[str, Any] = {"inputs": Size(10, 10), "degree": Size(2, 2), "width": Size(16, 16)}
 
 
 def train(hp, steps):
@@ -36,7 +39,7 @@ def test_accuracy_jumps_and_only_the_deciding_weights_went_far():
     """n = 10, k = 2: solved by step 400."""
 
     def one_run(seed):
-        hp = SparseParity(**SMALL | {"width": Size(100, 100)}, seed=seed)
+        hp = dataclasses.replace(SparseParity(**SMALL, seed=seed), width=Size(100, 100))
         return train(hp, 400)[2]
 
     late = jax.jit(jax.vmap(one_run), compiler_options=QUICK_TO_COMPILE)(jnp.arange(3))
@@ -45,7 +48,7 @@ def test_accuracy_jumps_and_only_the_deciding_weights_went_far():
     assert not jnp.isfinite(late.train_accuracy).any()
 
 
-FINITE = SMALL | {"data": "finite", "samples": Size(12, 12), "loss": "square"}
+FINITE: dict[str, Any] = SMALL | {"data": "finite", "samples": Size(12, 12), "loss": "square"}
 
 
 def test_steps_are_sgd_with_decayed_weights_and_measures_those_of_numpy():
@@ -54,7 +57,7 @@ def test_steps_are_sgd_with_decayed_weights_and_measures_those_of_numpy():
     @functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
     def by_hand():
         state = init(hp)
-        examples = unpacked(state.train.words_NxW, hp.inputs, 2)
+        examples = unpacked(there(state.train).words_NxW, hp.inputs, 2)
 
         def loss(model):
             return jnp.square(examples.labels_N - model(examples.inputs_NxI)).mean()
@@ -77,9 +80,9 @@ def test_steps_are_sgd_with_decayed_weights_and_measures_those_of_numpy():
     assert 1 <= measured.active_neurons <= 16
     weights = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(model)])
     np.testing.assert_allclose(measured.weight_norm, (weights**2).sum(), rtol=1e-4)
-    landscape = experiment.landscape
+    landscape, keep = there(experiment.landscape), there(experiment.keep)
     examples = landscape.examples(hp)
-    losses = landscape.losses(landscape.outputs(experiment.keep(state), examples, hp), examples, hp)
+    losses = landscape.losses(landscape.outputs(keep(state), examples, hp), examples, hp)
     assert losses.shape == (landscape.count(hp).padded,)
     np.testing.assert_allclose(measured.train_loss, losses.mean(), rtol=1e-5)
 

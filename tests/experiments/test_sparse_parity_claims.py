@@ -33,7 +33,7 @@ NAMES = {
 
 def natural(inputs, degree):
     """Returns steps to 99 % as the inverse of the first gradient, twice as many with each degree."""
-    return 2 * 2**degree / abs(neuron_gradient(inputs, degree, usual_bias(degree)).relevant)
+    return 2 * 2**degree / abs(neuron_gradient(inputs, degree, float(usual_bias(degree))).relevant)
 
 
 def power(inputs, degree, exponent=1.5, curvature=0.0):
@@ -78,7 +78,7 @@ def _curves(point, typical, lead, hint, bias, solved):
 
     relevant = 0.5e-3 * np.sqrt(t) * (1 + 2 * (t / (lead * guess)) ** 2)  # 1.5 times the others' at `lead`
     others = 1e-3 * np.sqrt(t) * (1 + 0.01 * t / guess)
-    exact = neuron_gradient(inputs, degree, usual_bias(degree))
+    exact = neuron_gradient(inputs, degree, float(usual_bias(degree)))
     measured = np.array(exact) * [1 + bias, 1] * (1 + 1e-3 * rng.normal(size=2))
     decayed = point.get("weight_decay", 0.0) > 0 or point.get("data", "online") == "online"
     return {

@@ -19,24 +19,14 @@ import numpy as np
 import xarray as xr
 from jax.interpreters import partial_eval
 
+from phenom_jax import padding
 from phenom_jax.claims.lift import decide
 from phenom_jax.cli.flags import parse
+from phenom_jax.cli.source import has_source
 from phenom_jax.experiment import Experiment, Schedule
 from phenom_jax.hparams import InvalidValue, fields, stack_hps
-from phenom_jax.padding import (
-    QUICK_TO_COMPILE,
-    ROOM,
-    bounded,
-    called,
-    difference,
-    numbers,
-    plain,
-    record,
-    size_problems,
-    sizes,
-    when,
-)
 from phenom_jax.report.draw import draw
+from phenom_jax.source import FromSource
 from phenom_jax.store.schema import schema
 from phenom_jax.sweep.axes import Run, Sweep
 from phenom_jax.sweep.grid import measure_grid
@@ -48,25 +38,34 @@ ACCELERATORS = ("cuda", "tpu")
 
 
 def check_experiment(
-    experiment: Experiment, *, preset: str = "debug", rtol: float = 1e-6, without: Collection[str] = (), **flags: str
+    experiment: Experiment,
+    *,
+    preset: str = "debug",
+    rtol: float = 1e-6,
+    nan: Collection[str] = (),
+    without: Collection[str] = (),
+    **flags: str,
 ) -> None:
     """Raises AssertionError with a sentence for everything that is wrong with an experiment.
 
     Args:
-      preset, rtol, flags: of the runs that are looked at, see `check_runs`.
+      preset, rtol, nan, flags: of the runs that are looked at, see `check_runs`.
       without: presets that are not looked at, as they need what is not here, a data set say.
     """
+    experiment = _with_source(experiment, preset, flags)
     problems = list(_preset_problems(experiment, without))
     if not problems:
         make_plan(experiment, _sweep(experiment, preset, **flags).runs(), "cpu", 1)
-        problems += _problems_of_runs(experiment, preset, rtol, flags)
+        problems += _problems_of_runs(experiment, preset, rtol, nan, flags)
         tested = {name for claim in experiment.claims for name in claim.presets} & experiment.presets.keys()
         for name in sorted({"debug", *tested} - set(without)):
             problems += _result_problems(experiment, name)
     _report(experiment, problems)
 
 
-def check_runs(experiment: Experiment, *, preset: str = "debug", rtol: float = 1e-6, **flags: str) -> None:
+def check_runs(
+    experiment: Experiment, *, preset: str = "debug", rtol: float = 1e-6, nan: Collection[str] = (), **flags: str
+) -> None:
     """Raises AssertionError with a sentence for everything that is wrong with the functions of a run.
 
     Of every combination of statics a smallest run is looked at over a few steps, in float64.
@@ -74,9 +73,21 @@ def check_runs(experiment: Experiment, *, preset: str = "debug", rtol: float = 1
     Args:
       preset: small and quick.
       rtol: of metrics compared alone and padded; raise it where a solve magnifies rounding.
-      flags: texts as on a command line, `model="mlp,transformer"`: an axis of a static makes a check of each.
+      nan: metrics that may be NaN, as there is nothing to measure at first, say.
+      flags: texts as on a command line, `model="mlp,transformer"`: an axis of a static makes a check of each. An
+        experiment that starts from a source needs `run=DIR`, of a small one.
     """
-    _report(experiment, list(_problems_of_runs(experiment, preset, rtol, flags)))
+    experiment = _with_source(experiment, preset, flags)
+    _report(experiment, list(_problems_of_runs(experiment, preset, rtol, nan, flags)))
+
+
+def _with_source(experiment: Experiment, preset: str, flags: dict[str, str]) -> Experiment:
+    """Returns the experiment bound to the source that `run` names, which is no flag any more."""
+    if not has_source(experiment) or experiment.source:
+        return experiment
+    if "run" not in flags:
+        raise ValueError(f"run: experiment {experiment.name!r} starts from a source, say run=DIR of a small one")
+    return parse(experiment, [f"--preset={preset}", f"--run={flags.pop('run')}"]).experiment
 
 
 def _report(experiment: Experiment, problems: Sequence[str]) -> None:
@@ -96,13 +107,15 @@ def _preset_problems(experiment: Experiment, without: Collection[str]) -> Iterat
             yield f"preset {name!r}: a run of it raises {type(error).__name__}: {error}"
 
 
-def _problems_of_runs(experiment: Experiment, preset: str, rtol: float, flags: Mapping[str, str]) -> Iterator[str]:
+def _problems_of_runs(
+    experiment: Experiment, preset: str, rtol: float, nan: Collection[str], flags: Mapping[str, str]
+) -> Iterator[str]:
     with jax.enable_x64(True):
         for program in _programs(experiment, _sweep(experiment, preset, **flags)):
-            yield from _run_problems(experiment, program, rtol)
+            yield from _run_problems(experiment, program, rtol, nan)
 
 
-def _run_problems(experiment: Experiment, program: Program, rtol: float) -> Iterator[str]:
+def _run_problems(experiment: Experiment, program: Program, rtol: float, nan: Collection[str]) -> Iterator[str]:
     """Yields what is wrong with the functions of a run, of the program's smallest."""
     hp = experiment.hp(program.runs[0].values)
     alone = _traced(experiment, hp)
@@ -112,17 +125,17 @@ def _run_problems(experiment: Experiment, program: Program, rtol: float) -> Iter
             "global state, clock or NumPy draw"
         )
         return
-    compiled = alone.lower().compile(compiler_options=QUICK_TO_COMPILE)
-    found, again = (compiled(numbers(hp)) for _ in range(2))
-    results = (map(plain, jax.tree.leaves(each)) for each in (found, again))
+    compiled = alone.lower().compile(compiler_options=padding.QUICK_TO_COMPILE)
+    found, again = (compiled(padding.numbers(hp)) for _ in range(2))
+    results = (map(padding.plain, jax.tree.leaves(each)) for each in (found, again))
     if any(not np.array_equal(one, other, equal_nan=True) for one, other in zip(*results)):
         yield "init, step or measure: called twice they return other bits; they may depend on their arguments alone"
         return
     yield from _unused(alone, hp)
-    yield from _not_finite(alone, found)
+    yield from _not_finite(alone, found, nan)
     yield from _lifting(experiment, program, hp, found, rtol)
     if done := experiment.done:
-        said = jax.eval_shape(lambda hp: done(experiment.measure(experiment.init(hp), hp)), numbers(hp))
+        said = jax.eval_shape(lambda hp: done(experiment.measure(experiment.init(hp), hp)), padding.numbers(hp))
         if (said.shape, said.dtype) != ((), jnp.bool_):
             yield f"done: returns {said.dtype}{list(said.shape)}, allowed is one bool"
     try:
@@ -144,32 +157,41 @@ def _unused(alone: Any, hp: Any) -> Iterator[str]:
 
 
 def _idle(hp: Any) -> set[str]:
-    return set(hp.unused()) if hasattr(hp, "unused") else set()
+    """Returns the hyperparameters that need not do anything: named by `unused`, or where a run starts."""
+    selecting = fields(FromSource).keys() - {"seed"} if isinstance(hp, FromSource) else set()
+    return selecting | set(getattr(hp, "unused", dict)())
 
 
-def _not_finite(alone: Any, found: Any) -> Iterator[str]:
+def _not_finite(alone: Any, found: Any, nan: Collection[str]) -> Iterator[str]:
     """Yields the metrics that are not finite, but those that are NaN whatever a run is: these say "not measured"."""
     for path, values in jax.tree_util.tree_leaves_with_path(found._replace(initial=(), trained=())):
         values = np.asarray(values)
+        if path[1].key in nan and not np.isinf(values).any():
+            continue
         if not np.isfinite(values).all() and any(_dependence(alone, lambda other, path=path: other == path).values()):
             at = int(np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(1))[0])
             bad = values[at][~np.isfinite(values[at])].flat[0]
-            yield f"{path[1].key}: is {bad} {when(path, at)}; a metric is finite, or NaN in every run of a program"
+            when = padding.when(path, at)
+            yield f"{path[1].key}: is {bad} {when}; allowed are finite numbers, NaN in every run, and NaN named by `nan`"
 
 
 def _lifting(experiment: Experiment, program: Program, hp: Any, found: Any, rtol: float) -> Iterator[str]:
     """Yields what is another in lanes of larger bounds: which size makes it so, or that it is the lanes."""
     other_seed = dataclasses.replace(hp, seed=hp.seed + 1)
-    bounds = {name: bound + ROOM for name, bound in program.padded.items()}
-    lanes = [bounded(each, bounds) for each in (hp, other_seed, program.hp(program.runs[-1]))]
-    recorded = functools.partial(record, experiment)
-    together = called(jax.vmap(recorded), stack_hps(lanes))
+    bounds = {name: bound + padding.ROOM for name, bound in program.padded.items()}
+    lanes = [padding.bounded(each, bounds) for each in (hp, other_seed, program.hp(program.runs[-1]))]
+    recorded = functools.partial(padding.record, experiment)
+    together = padding.called(jax.vmap(recorded), stack_hps(lanes))
     first, second = (jax.tree.map(lambda leaf, lane=lane: leaf[lane], together) for lane in (0, 1))
-    if where := difference(found, first, rtol):
-        yield from list(size_problems(recorded, hp, rtol)) or [f"lanes: beside other runs a run has another {where}"]
-    starts = zip(jax.tree.leaves(first.initial), jax.tree.leaves(second.initial))
-    if "seed" not in _idle(hp) and all(np.array_equal(plain(one), plain(other)) for one, other in starts):
-        yield "seed: another one makes the same initial state; draw from jax.random.key(hp.seed)"
+    if where := padding.difference(found, first, rtol):
+        yield from list(padding.size_problems(recorded, hp, rtol)) or [
+            f"lanes: beside other runs a run has another {where}"
+        ]
+    both = zip(jax.tree.leaves(first), jax.tree.leaves(second))
+    if "seed" not in _idle(hp) and all(
+        np.array_equal(padding.plain(a), padding.plain(b), equal_nan=True) for a, b in both
+    ):
+        yield "seed: another one makes the same run; draw from jax.random.key(hp.seed)"
 
 
 def _result_problems(experiment: Experiment, preset: str) -> Iterator[str]:
@@ -215,7 +237,8 @@ def _made_up(experiment: Experiment, sweep: Sweep) -> xr.Dataset:
     last = np.array([experiment.steps(run.values) for run in runs])
     steps = measure_grid(Schedule(points=12), set(last.tolist())).steps
     variables = recorded_variables(experiment, Plan(tuple(_programs(experiment, sweep)), 0.0))
-    results = schema(runs, fields(experiment.hparams), steps, variables, {}, None)
+    facts = experiment.source.facts(runs) if experiment.source else {}
+    results = schema(runs, fields(experiment.hparams), steps, variables, {}, None, facts)
     way = np.log1p(steps) / max(np.log1p(steps[-1]), 1)
     for variable in variables:
         start, end = rng.uniform(0.05, 1, (2, len(runs), 1, *variable.shape))
@@ -245,7 +268,7 @@ def _programs(experiment: Experiment, sweep: Sweep) -> list[Program]:
 
 
 def _program(experiment: Experiment, runs: Sequence[Run]) -> Program:
-    names = sizes(experiment.hparams)
+    names = padding.sizes(experiment.hparams)
     hps = {run.id: experiment.hp(run.values) for run in runs}
     counts = {run_id: [getattr(hp, name).active for name in names] for run_id, hp in hps.items()}
     ordered = sorted(runs, key=lambda run: counts[run.id])
@@ -254,7 +277,7 @@ def _program(experiment: Experiment, runs: Sequence[Run]) -> Program:
 
 
 def _traced(experiment: Experiment, hp: Any) -> Any:
-    return jax.jit(lambda hp: record(experiment, hp)).trace(numbers(hp))
+    return jax.jit(lambda hp: padding.record(experiment, hp)).trace(padding.numbers(hp))
 
 
 def _text(traced: Any) -> tuple[str, list[bytes]]:

@@ -138,7 +138,7 @@ BROKEN = {
     "seed is idle": (broken(init=lambda hp: init(dataclasses.replace(hp, seed=0))), "seed: this swept hyperparameter"),
     "seed changes nothing": (
         broken(init=lambda hp: init(dataclasses.replace(hp, seed=0 * hp.seed))),
-        "seed: another one makes the same initial state",
+        "seed: another one makes the same run",
     ),
     "lanes": (times(doubled_in_lanes), "lanes: beside other runs a run has another initial state.weights_W"),
     "idle": (

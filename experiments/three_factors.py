@@ -242,6 +242,7 @@ experiment = Experiment(
             help="None, one and two factors clamped x 3 initial scales x 32 seeds: 288 runs, less than a minute on two "
             "cores. The fewer are learnt together, the sooner.",
             flags={"clamped": "0,1,2", "scale": "0.1,0.2,0.3", "seed": "0:32", "steps": "20000"},
+            expects={"learnt_step": (100, 135), "plateau": (0.45, 0.6)},
         ),
         "debug": Preset(
             "4 short runs, seconds.",

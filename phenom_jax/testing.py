@@ -172,7 +172,7 @@ def _not_finite(alone: Any, found: Any, nan: Collection[str]) -> Iterator[str]:
             at = int(np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(1))[0])
             bad = values[at][~np.isfinite(values[at])].flat[0]
             when = padding.when(path, at)
-            yield f"{path[1].key}: is {bad} {when}; allowed are finite numbers, NaN in every run, and NaN named by `nan`"
+            yield f"{path[1].key}: is {bad} {when}; allowed are numbers, NaN in every run, or where `nan` says so"
 
 
 def _lifting(experiment: Experiment, program: Program, hp: Any, found: Any, rtol: float) -> Iterator[str]:

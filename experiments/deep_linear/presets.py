@@ -3,7 +3,11 @@
 from phenom_jax.experiment import Preset
 
 PRESETS = {
-    "": Preset(help="3-3-3-3 networks, 200 seeds: 10 seconds on two cores.", flags={"seed": "0:200"}),
+    "": Preset(
+        help="3-3-3-3 networks, 200 seeds: 10 seconds on two cores.",
+        flags={"seed": "0:200"},
+        expects={"rank": (3, 3), "learning_coefficient": (4.4, 4.6)},
+    ),
     "debug": Preset(
         help="3 seeds, 3000 steps: a few seconds.",
         flags={"seed": "0:3", "steps": "3000"},

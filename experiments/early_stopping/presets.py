@@ -11,6 +11,7 @@ PRESETS = {
         "scale (10 and 160 samples), 2400 runs, half a minute on two cores. At noise 1 the mean risk is lowest near "
         "step 12, rises, and is lower near 500; with 16 features single runs look more like it than with 1.",
         flags={**FEW_AND_MANY, **NOISES, "seed": "0:400"},
+        expects={"best_step": (450, 750), "best_risk": (0.1, 0.13)},
     ),
     "debug": Preset(
         help="Noise 0.5 and 1 with 4 features per scale, 40 samples, 8 seeds, 16 runs, ten seconds.",

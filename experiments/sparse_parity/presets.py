@@ -9,6 +9,7 @@ PRESETS = {
         help="Parities of 2, 3 and 4 of 12 to 60 inputs on fresh examples, 48 seeds, ReLU perceptrons of width 100 "
         "(Barak et al. 2022): 720 runs, less than two minutes on two cores. All are solved, later with more inputs.",
         flags={"inputs": "12,18,28,40,60", "degree": "2,3,4", "seed": "0:48", "steps": "20000"},
+        expects={"solved_step": (550, 700), "test_accuracy": (0.99, 1.01)},
     ),
     "debug": Preset(
         help="Parities of 2 of 10 and 14 inputs, 2 seeds: 4 short runs, seconds.",

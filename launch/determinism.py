@@ -27,7 +27,7 @@ from phenom_jax.report.confirmed import origin, row
 from phenom_jax.store.atomic import write_whole
 from phenom_jax.store.config import read_config
 from phenom_jax.store.dataset import open_results
-from phenom_jax.train.stop import leaving_at_once
+from phenom_jax.training.stop import leaving_at_once
 
 # perceptrons of which about half generalise within their steps
 FLAGS = {

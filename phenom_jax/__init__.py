@@ -12,8 +12,6 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     """Returns a Python door, loaded when it is first used: JAX takes a second."""
-    if name == "train":
-        return importlib.import_module("phenom_jax.train")  # the room is the door
-    if name in ("measure_kept", "open_run"):
+    if name in __all__:
         return getattr(importlib.import_module("phenom_jax.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

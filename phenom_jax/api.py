@@ -74,9 +74,9 @@ def train(
     from phenom_jax.store.directory import RunDirectory, place
     from phenom_jax.store.united import STORE
     from phenom_jax.sweep.plan import describe
-    from phenom_jax.train.progress import Terminal
-    from phenom_jax.train.stop import pass_on
-    from phenom_jax.train.sweep import prepare, train_sweep
+    from phenom_jax.training.progress import Terminal
+    from phenom_jax.training.stop import pass_on
+    from phenom_jax.training.sweep import prepare, train_sweep
 
     flags = _flags(experiment, asked) | ({"preset": preset} if preset else {})
     groups = [zips] if isinstance(zips, str) else zips

@@ -100,7 +100,7 @@ def _preset_problems(experiment: Experiment, without: Collection[str]) -> Iterat
         yield "presets: there is no `debug`; give one whose runs take seconds"
     for name in experiment.presets.keys() - set(without):
         try:
-            check_contract(experiment, _programs(experiment, _sweep(experiment, name))[0].template)
+            check_contract(experiment, experiment.hp(_sweep(experiment, name).runs()[0].values))
         except InvalidValue as error:
             yield f"preset {name!r}: {error}"
         except Exception as error:  # of the functions themselves, whatever it is

@@ -29,7 +29,7 @@ from phenom_jax.hparams import InvalidValue
 from phenom_jax.report.confirmed import origin
 from phenom_jax.report.marks import Curves, Figure, Scale
 from phenom_jax.sweep.axes import parse_sweep
-from phenom_jax.train.training import Training
+from phenom_jax.training.program import Training
 
 QUICK = {"quiet": True, "lanes": 16, "group": 2}  # no probe
 

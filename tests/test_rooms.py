@@ -10,17 +10,17 @@ from there import there
 ROOT = Path(__file__).parent.parent
 GROUND = {"phenom_jax.sizes", "phenom_jax.hparams"}
 ROOMS = ("tasks", "models", "optim", "measures", "theory", "laws")
-HOUSE = ("sweep", "device", "store", "train", "claims", "report", "cli")
+HOUSE = ("sweep", "device", "store", "training", "claims", "report", "cli")
 BELOW = {  # the rooms of the house that each room may enter
     "sweep": (),
     "device": ("sweep",),
     "store": ("sweep",),
-    "train": ("sweep", "device", "store"),
+    "training": ("sweep", "device", "store"),
     "claims": ("sweep", "store"),
     "report": ("sweep", "store", "claims"),
     "cli": HOUSE,
 }
-SHELL = (*(f"phenom_jax.{room}" for room in ("device", "train", "store", "report", "cli")), "launch")
+SHELL = (*(f"phenom_jax.{room}" for room in ("device", "training", "store", "report", "cli")), "launch")
 IMPURE = {"time", "datetime", "os", "pathlib", "io", "shutil", "tempfile", "subprocess", "socket", "absl"}
 
 
@@ -81,7 +81,7 @@ def test_a_room_enters_the_rooms_below_it(name):
 
 @pytest.mark.parametrize("name", [name for name in modules() if inside(name, "experiments")])
 def test_experiments_stay_out_of_the_machine_room(name):
-    rooms = [f"phenom_jax.{other}" for other in ("device", "train", "cli")]
+    rooms = [f"phenom_jax.{other}" for other in ("device", "training", "cli")]
     assert not {other for other in imports(name) if inside(other, *rooms)}
 
 

@@ -23,9 +23,9 @@ from phenom_jax.store.directory import RunDirectory
 from phenom_jax.store.ends import earlier_in
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.settings import Settings
-from phenom_jax.train.loop import Outcome, train
-from phenom_jax.train.progress import Progress
-from phenom_jax.train.stop import Stop
+from phenom_jax.training.loop import Outcome, train
+from phenom_jax.training.progress import Progress
+from phenom_jax.training.stop import Stop
 
 INPUTS = 4
 

@@ -22,7 +22,7 @@ from phenom_jax.device.program import CompiledProgram, Lane, Layout
 from phenom_jax.device.work import Work
 from phenom_jax.experiment import Experiment
 from phenom_jax.sweep.grid import Grid
-from phenom_jax.train.checkpoint import Checkpoints
+from phenom_jax.training.checkpoint import Checkpoints
 
 RESUMED = ["-m", "launch.grokking", "--steps=50000", "--noretire_done", "--noreport", "--notensorboard"]
 ENTER = ["-m", "launch.grokking", "--steps=10", "--noreport", "--notensorboard"]

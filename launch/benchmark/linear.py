@@ -28,9 +28,9 @@ from phenom_jax.store.directory import RunDirectory
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.plan import describe
 from phenom_jax.sweep.settings import Settings
-from phenom_jax.train.loop import train
-from phenom_jax.train.progress import Progress
-from phenom_jax.train.stop import Stop
+from phenom_jax.training.loop import train
+from phenom_jax.training.progress import Progress
+from phenom_jax.training.stop import Stop
 
 SAMPLES, SEEDS = 200, "0:20"
 VARIANTS = {

@@ -22,9 +22,9 @@ from phenom_jax.store.config import make_config
 from phenom_jax.store.directory import RunDirectory
 from phenom_jax.sweep.axes import make_sweep
 from phenom_jax.sweep.plan import describe
-from phenom_jax.train.loop import train
-from phenom_jax.train.progress import Progress
-from phenom_jax.train.stop import Stop
+from phenom_jax.training.loop import train
+from phenom_jax.training.progress import Progress
+from phenom_jax.training.stop import Stop
 
 WIDTHS: Axes = {"width": (32, 64, 128, 256), "seed": range(4)}
 COLD_STEPS = 500

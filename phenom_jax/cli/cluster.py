@@ -19,7 +19,7 @@ from absl import flags
 
 from phenom_jax.hparams import InvalidValue
 from phenom_jax.sweep.parts import Part
-from phenom_jax.train.stop import Stop
+from phenom_jax.training.stop import Stop
 
 POLL_SECONDS = 0.2
 SHOWN_SECONDS = 10.0

@@ -37,10 +37,10 @@ from phenom_jax.store.united import STORE, count_statuses
 from phenom_jax.sweep.parts import shared_out
 from phenom_jax.sweep.plan import describe
 from phenom_jax.sweep.status import OVER
-from phenom_jax.train.loop import Outcome
-from phenom_jax.train.progress import Terminal
-from phenom_jax.train.stop import Stop, leaving_at_once
-from phenom_jax.train.sweep import prepare, train_sweep
+from phenom_jax.training.loop import Outcome
+from phenom_jax.training.progress import Terminal
+from phenom_jax.training.stop import Stop, leaving_at_once
+from phenom_jax.training.sweep import prepare, train_sweep
 
 BAD_INPUT = 2
 SOME_FAILED = 1

@@ -29,7 +29,7 @@ from phenom_jax.fingerprint import decisive
 Code = Mapping[str, str]  # a digest per module
 
 SCIENCE = ("hparams", "init", "step", "measure", "expensive", "done", "keep")  # of an Experiment
-HOUSE = ("experiment", "hparams", "sweep", "engine", "device", "train", "store", "claims", "report", "cli", "api")
+HOUSE = ("experiment", "hparams", "sweep", "device", "training", "store", "claims", "report", "cli", "api")
 HOUSE += ("testing", "fingerprint")  # of phenom_jax: what carries a science and is none of it
 DECLARE = ("swept", "size", "static")
 READS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")

@@ -23,7 +23,7 @@ from phenom_jax.store.united import count_statuses, open_sweep
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.parts import Part
 from phenom_jax.sweep.settings import Settings
-from phenom_jax.train.stop import Stop
+from phenom_jax.training.stop import Stop
 
 pytestmark = pytest.mark.slow
 

@@ -22,8 +22,8 @@ from phenom_jax.hparams import InvalidValue, fields, hparams, size, static, swep
 from phenom_jax.sizes import Size
 from phenom_jax.store.config import read_config
 from phenom_jax.sweep.settings import Settings
-from phenom_jax.train.loop import Outcome
-from phenom_jax.train.stop import SIGNALS, Stop
+from phenom_jax.training.loop import Outcome
+from phenom_jax.training.stop import SIGNALS, Stop
 
 
 @hparams
@@ -339,7 +339,7 @@ def test_a_second_interrupt_ends_at_once(run, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("went on")
 
-    monkeypatch.setattr("phenom_jax.train.sweep.train", train)
+    monkeypatch.setattr("phenom_jax.training.sweep.train", train)
     code, _, error = run("--out=here")
     assert code == 130
     assert "to resume" in error

@@ -23,9 +23,9 @@ from phenom_jax.store.united import kept_stores, open_sweep
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.parts import Part, parse_part, shared_out
 from phenom_jax.sweep.settings import Settings
-from phenom_jax.train.loop import train
-from phenom_jax.train.progress import Progress
-from phenom_jax.train.stop import Stop
+from phenom_jax.training.loop import train
+from phenom_jax.training.progress import Progress
+from phenom_jax.training.stop import Stop
 
 SWEEP = {"seed": "0:8", "width": "4,8", "steps": "20,60"}
 SETTINGS = Settings(schedule=toy.toy.schedule, group=2, lanes=4)

@@ -18,7 +18,7 @@ from phenom_jax.store.kept import leaves_by_name
 from phenom_jax.sweep.plan import Program
 from phenom_jax.sweep.recorded import step_metric_names
 from phenom_jax.sweep.status import Status
-from phenom_jax.train.ledger import Handed
+from phenom_jax.training.ledger import Handed
 
 WORTH_COMPACTING = 4  # chunks still to train, below which a smaller program is not worth its compilation
 

@@ -22,8 +22,8 @@ from phenom_jax.store.dataset import open_results
 from phenom_jax.store.kept import read_kept
 from phenom_jax.sweep.grid import measure_grid
 from phenom_jax.sweep.settings import Settings
-from phenom_jax.train import roster
-from phenom_jax.train import training as training_module
+from phenom_jax.training import program as training_module
+from phenom_jax.training import roster
 
 pytestmark = pytest.mark.slow
 

@@ -28,13 +28,13 @@ from phenom_jax.claims.runs import last
 from phenom_jax.cli import main as launch
 from phenom_jax.device import layout
 from phenom_jax.report.marks import Curves, Figure, Scale
-from phenom_jax.train import ledger
+from phenom_jax.training import ledger
 
 CALLS = (
-    "phenom_jax.train.sweep:make_work",
+    "phenom_jax.training.sweep:make_work",
     "phenom_jax.device.program:CompiledProgram.chunk",
-    "phenom_jax.train.checkpoint:Checkpoints.save",
-    "phenom_jax.train.checkpoint:Checkpoints.restore",
+    "phenom_jax.training.checkpoint:Checkpoints.save",
+    "phenom_jax.training.checkpoint:Checkpoints.restore",
     "phenom_jax.report.report:decide_all",
 )
 PRELOADED = ["__main__", "forks", "phenom_jax.report.report", "phenom_jax.report.tensorboard"]

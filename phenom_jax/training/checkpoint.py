@@ -25,7 +25,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from phenom_jax.device import processes
-from phenom_jax.train.checksums import leaf_sums
+from phenom_jax.training.checksums import leaf_sums
 
 TRASH = "_trash"
 TRIAL_BYTES = 4096

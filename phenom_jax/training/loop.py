@@ -8,11 +8,11 @@ from typing import NamedTuple
 from phenom_jax.device import processes
 from phenom_jax.device.work import Work
 from phenom_jax.store.directory import RunDirectory
-from phenom_jax.train.checkpoint import Unreadable
-from phenom_jax.train.ledger import Ledger
-from phenom_jax.train.progress import Progress
-from phenom_jax.train.stop import Stop
-from phenom_jax.train.training import Training
+from phenom_jax.training.checkpoint import Unreadable
+from phenom_jax.training.ledger import Ledger
+from phenom_jax.training.program import Training
+from phenom_jax.training.progress import Progress
+from phenom_jax.training.stop import Stop
 
 
 class Outcome(NamedTuple):

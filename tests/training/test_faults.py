@@ -19,9 +19,9 @@ from phenom_jax.device import layout
 from phenom_jax.device.program import CompiledProgram
 from phenom_jax.store.kept import read_kept
 from phenom_jax.sweep.settings import Settings
-from phenom_jax.train import checkpoint
-from phenom_jax.train.checkpoint import Checkpoints, SaveFailed
-from phenom_jax.train.stop import Stop
+from phenom_jax.training import checkpoint
+from phenom_jax.training.checkpoint import Checkpoints, SaveFailed
+from phenom_jax.training.stop import Stop
 
 pytestmark = pytest.mark.slow
 

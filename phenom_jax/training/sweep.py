@@ -18,9 +18,9 @@ from phenom_jax.sweep.axes import Sweep
 from phenom_jax.sweep.longer import Earlier
 from phenom_jax.sweep.parts import Part
 from phenom_jax.sweep.settings import Settings
-from phenom_jax.train.loop import Outcome, train
-from phenom_jax.train.progress import Progress
-from phenom_jax.train.stop import Stop
+from phenom_jax.training.loop import Outcome, train
+from phenom_jax.training.progress import Progress
+from phenom_jax.training.stop import Stop
 
 
 def prepare(experiment: Experiment, sweep: Sweep, settings: Settings, out: Path, part: Part | None = None) -> Work:

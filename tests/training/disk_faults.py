@@ -13,9 +13,9 @@ from toy import toy
 
 from phenom_jax.cli import main as launch
 from phenom_jax.device import layout
-from phenom_jax.train import ledger, sweep
-from phenom_jax.train import training as program
-from phenom_jax.train.stop import Stop
+from phenom_jax.training import ledger, sweep
+from phenom_jax.training import program as program
+from phenom_jax.training.stop import Stop
 
 
 def drop_capabilities() -> None:

@@ -22,13 +22,13 @@ from phenom_jax.device.work import Work
 from phenom_jax.store.directory import RunDirectory
 from phenom_jax.sweep.plan import Program
 from phenom_jax.sweep.status import OVER
-from phenom_jax.train.checkpoint import Checkpoints, Mismatch, SaveFailed
-from phenom_jax.train.ledger import LAST_ATTEMPTS, RETRY_SECONDS, Handed, Ledger
-from phenom_jax.train.longer import Longer
-from phenom_jax.train.progress import Progress
-from phenom_jax.train.remaining import Remaining
-from phenom_jax.train.roster import Roster, compile_program
-from phenom_jax.train.stop import Stop
+from phenom_jax.training.checkpoint import Checkpoints, Mismatch, SaveFailed
+from phenom_jax.training.ledger import LAST_ATTEMPTS, RETRY_SECONDS, Handed, Ledger
+from phenom_jax.training.longer import Longer
+from phenom_jax.training.progress import Progress
+from phenom_jax.training.remaining import Remaining
+from phenom_jax.training.roster import Roster, compile_program
+from phenom_jax.training.stop import Stop
 
 
 class Training:

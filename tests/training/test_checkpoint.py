@@ -13,9 +13,9 @@ from toy import some_devices
 
 from phenom_jax.device.program import AXIS
 from phenom_jax.hparams import InvalidValue
-from phenom_jax.train import checkpoint
-from phenom_jax.train.checkpoint import Checkpoints, SaveFailed, Unreadable
-from phenom_jax.train.checksums import row_sums
+from phenom_jax.training import checkpoint
+from phenom_jax.training.checkpoint import Checkpoints, SaveFailed, Unreadable
+from phenom_jax.training.checksums import row_sums
 
 AXES = jax.sharding.PartitionSpec(AXIS)
 TREE = {"weights": np.arange(4096, dtype=np.float32), "step": np.array([3, 4], np.int32), "none": np.zeros((0, 2))}

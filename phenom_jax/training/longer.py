@@ -17,7 +17,7 @@ from phenom_jax.store.ends import Ends, Lanes
 from phenom_jax.store.kept import leaf_name
 from phenom_jax.sweep.plan import Program
 from phenom_jax.sweep.status import Status
-from phenom_jax.train.roster import Roster
+from phenom_jax.training.roster import Roster
 
 
 class Longer:

@@ -10,8 +10,8 @@ from rich.console import Console
 from phenom_jax.device.work import make_work
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.settings import Settings
-from phenom_jax.train.progress import Progress
-from phenom_jax.train.remaining import Remaining
+from phenom_jax.training.progress import Progress
+from phenom_jax.training.remaining import Remaining
 
 
 class Clock:

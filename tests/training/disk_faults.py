@@ -13,8 +13,7 @@ from toy import toy
 
 from phenom_jax.cli import main as launch
 from phenom_jax.device import layout
-from phenom_jax.training import ledger, sweep
-from phenom_jax.training import program as program
+from phenom_jax.training import ledger, program, sweep
 from phenom_jax.training.stop import Stop
 
 

@@ -1,7 +1,7 @@
 """JAX as every test sees it: eight CPU devices, rank promotion refused, full-precision matmuls."""
 
 import os
-import tempfile
+from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -16,8 +16,11 @@ jax.config.update("jax_default_matmul_precision", "highest")
 hypothesis.settings.register_profile("shared machine", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("shared machine")
 
-programs = tempfile.TemporaryDirectory(prefix="programs")  # tests that compile the same program share it
-jax.config.update("jax_compilation_cache_dir", programs.name)
+# compiled programs stay for the next run of the tests, which is then the quicker; each worker has its own
+programs = Path(__file__).parent.parent / ".jax_cache" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+programs.mkdir(parents=True, exist_ok=True)
+(programs / "layouts.json").unlink(missing_ok=True)  # what was probed does not
+jax.config.update("jax_compilation_cache_dir", str(programs))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 

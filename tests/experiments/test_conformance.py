@@ -54,9 +54,9 @@ TRANSFORMERS = {
 }
 
 
-def each(settings, *marks):
+def each(settings):
     return [
-        pytest.param(name, flags, marks=marks, id=f"{name}-{','.join(map('='.join, flags.items()))}")
+        pytest.param(name, flags, id=f"{name}-{','.join(map('='.join, flags.items()))}")
         for name, several in settings.items()
         for flags in several
     ]
@@ -81,6 +81,7 @@ def test_an_experiment_with_a_source_conforms(tmp_path):
     check_experiment(experiment_of("llc"), nan=early, without=["grokking"], run=str(tmp_path))
 
 
-@pytest.mark.parametrize("name, flags", [*each(SETTINGS), *each(TRANSFORMERS, pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name, flags", [*each(SETTINGS), *each(TRANSFORMERS)])
 def test_runs_of_other_settings_conform(name, flags):
     check_runs(experiment_of(name), **flags)

@@ -3,12 +3,15 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from launch.benchmark import numpy_ridge
 from launch.benchmark.comparison import Effort
 from launch.benchmark.linear import VARIANTS, linear_grid
 from phenom_jax.device.devices import all_devices
 from phenom_jax.device.program import AXIS
+
+pytestmark = pytest.mark.slow
 
 
 def test_numpy_s_variants_solve_the_same(monkeypatch):

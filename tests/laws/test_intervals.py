@@ -22,6 +22,8 @@ from phenom_jax.laws.intervals import (
     wilson,
 )
 
+pytestmark = pytest.mark.slow
+
 INF, NAN = np.inf, np.nan
 REPEATS = 1500
 ERROR = np.sqrt(0.05 * 0.95 / REPEATS)

@@ -26,6 +26,8 @@ from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.sweep.parts import Part
 from phenom_jax.sweep.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent.parent / "golden" / "run_directory_1"
 
 MODULES = {

@@ -18,6 +18,8 @@ from phenom_jax.store.config import read_config
 from phenom_jax.store.dataset import open_results
 from phenom_jax.store.kept import read_kept
 
+pytestmark = pytest.mark.slow
+
 SWEEP: dict[str, Any] = {"seed": "0:4", "steps": "20"}
 GOLDEN = Path(__file__).parent.parent / "golden" / "run_directory_1"
 

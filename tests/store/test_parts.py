@@ -27,6 +27,8 @@ from phenom_jax.training.loop import train
 from phenom_jax.training.progress import Progress
 from phenom_jax.training.stop import Stop
 
+pytestmark = pytest.mark.slow
+
 SWEEP = {"seed": "0:8", "width": "4,8", "steps": "20,60"}
 SETTINGS = Settings(schedule=toy.toy.schedule, group=2, lanes=4)
 

@@ -22,6 +22,8 @@ from phenom_jax.source import FromSource
 from phenom_jax.store.code import code_of
 from phenom_jax.store.source import SourceRuns, unpadded
 
+pytestmark = pytest.mark.slow
+
 SCHEDULE = Schedule(resolution=10, points=3, kept_points=2)
 
 

@@ -14,6 +14,8 @@ from toy import Toy, toy
 from phenom_jax.sweep.axes import Run, parse_sweep
 from phenom_jax.sweep.plan import MACHINES, Plan, _partition, describe, make_plan
 
+pytestmark = pytest.mark.slow
+
 
 def plan_of(**flags: str) -> Plan:
     return make_plan(toy, parse_sweep(Toy, flags).runs(), "cpu", 1)

@@ -17,6 +17,8 @@ from phenom_jax.training import checkpoint
 from phenom_jax.training.checkpoint import Checkpoints, SaveFailed, Unreadable
 from phenom_jax.training.checksums import row_sums
 
+pytestmark = pytest.mark.slow
+
 AXES = jax.sharding.PartitionSpec(AXIS)
 TREE = {"weights": np.arange(4096, dtype=np.float32), "step": np.array([3, 4], np.int32), "none": np.zeros((0, 2))}
 

@@ -94,6 +94,9 @@ def log_steps(axes: matplotlib.axes.Axes, steps: np.ndarray) -> None:
     positive = steps[steps > 0]
     if len(positive) > 1 and positive[-1] / positive[0] > 10:
         axes.set_xscale("symlog", linthresh=float(positive[0]), linscale=0.6)
+        powers = np.arange(np.ceil(np.log10(positive[0])), np.log10(positive[-1]) + 1e-9)
+        axes.set_xticks([0, *10.0**powers])  # a power below the first step would lie on the 0
+        axes.set_xticks([], minor=True)
     axes.set_xlim(float(steps[0]), float(max(steps[-1], steps[0] + 1)))
 
 

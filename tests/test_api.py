@@ -31,6 +31,8 @@ from phenom_jax.report.marks import Curves, Figure, Scale
 from phenom_jax.sweep.axes import parse_sweep
 from phenom_jax.training.program import Training
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"quiet": True, "lanes": 16, "group": 2}  # no probe
 
 

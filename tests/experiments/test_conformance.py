@@ -54,6 +54,9 @@ TRANSFORMERS = {
 }
 
 
+LONG = ("deep_double_descent", "induction_heads", "linear_double_descent", "sparse_parity")  # to compile
+
+
 def each(settings):
     return [
         pytest.param(name, flags, id=f"{name}-{','.join(map('='.join, flags.items()))}")
@@ -66,7 +69,10 @@ def experiment_of(name):
     return importlib.import_module(f"experiments.{name}").experiment
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"llc"}))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in sorted(set(NAMES) - {"llc"})],
+)
 def test_an_experiment_conforms(name):
     check_experiment(experiment_of(name), without=NOT_HERE.get(name, ()))
 

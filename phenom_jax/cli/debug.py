@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -9,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from phenom_jax.device.program import step_key
-from phenom_jax.experiment import Experiment
+from phenom_jax.experiment import Experiment, Schedule
 from phenom_jax.sweep.axes import Sweep
 from phenom_jax.sweep.grid import measure_grid
 
 
-def debug(experiment: Experiment, sweep: Sweep) -> None:
+def debug(experiment: Experiment, sweep: Sweep, schedule: Schedule) -> None:
     """Computes the first run of a sweep without compilation and prints what it measures; nothing is written.
 
     Raises:
@@ -25,7 +27,8 @@ def debug(experiment: Experiment, sweep: Sweep) -> None:
     steps = experiment.steps(run.values)
     chosen = " ".join(f"--{name}={value}" for name, value in run.values.items())
     print(f"one run of {1 + len(others)}, without compilation: {chosen}")
-    grid = measure_grid(experiment.schedule, {steps})
+    resolution = max(1, math.gcd(schedule.resolution, steps))
+    grid = measure_grid(dataclasses.replace(schedule, resolution=resolution), {steps})
     hp = jax.tree.map(jnp.asarray, experiment.hp(run.values))
     with jax.disable_jit():
         state, metrics = _checked(experiment.init, hp), ()

@@ -99,7 +99,7 @@ def _do(experiment: Experiment, command: Command, typed: str) -> int:
     if command.group:
         processes.join(command.group)
     if command.debug:
-        debug(experiment, command.sweep)
+        debug(experiment, command.sweep, command.settings.schedule)
         return 0
     for name in ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit"):
         if jax.config.values[name]:

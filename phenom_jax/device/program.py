@@ -20,7 +20,7 @@ from phenom_jax.device import processes
 from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import hp_shapes
 from phenom_jax.sweep.grid import NEVER, Grid
-from phenom_jax.sweep.recorded import metric_shapes
+from phenom_jax.sweep.recorded import metric_shapes, returns
 from phenom_jax.sweep.status import Status
 
 AXIS = "run"
@@ -180,14 +180,8 @@ def batches_lapack(experiment: Experiment, template: Any) -> bool:
     Such a call shares its batch out among the threads that it waits on: several at once, as of two devices, can take
     all threads and wait forever (jaxlib 0.10). A call for one lane at a time does not.
     """
-
-    def one_run(hp: Any) -> Any:
-        state = experiment.init(hp)
-        stepped = experiment.step(state, hp, step_key(hp, 0)) if experiment.step else ()
-        return stepped, experiment.measure(state, hp), experiment.expensive and experiment.expensive(state, hp)
-
     lanes = stacked_shapes(hp_shapes(template), _MARKED)
-    text = jax.jit(jax.vmap(one_run)).lower(lanes).as_text()
+    text = jax.jit(jax.vmap(functools.partial(returns, experiment))).lower(lanes).as_text()
     return any("lapack_" in line and f"<{_MARKED}x" in line for line in text.splitlines())
 
 

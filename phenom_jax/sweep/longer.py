@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from phenom_jax.experiment import Experiment
 from phenom_jax.hparams import hp_shapes
 from phenom_jax.sweep.axes import Run
 from phenom_jax.sweep.grid import Grid
+from phenom_jax.sweep.recorded import returns
 
 
 class End(NamedTuple):
@@ -68,17 +70,10 @@ def superseded(gone: Collection[Run], runs: Collection[Run]) -> set[str]:
 
 def reads_steps(experiment: Experiment, template: Any) -> bool:
     """Whether what a run computes depends on how many steps it will train: a longer one is then another throughout."""
-    step, expensive = experiment.step, experiment.expensive
-
-    def one_run(hp: Any) -> Any:
-        state = experiment.init(hp)
-        stepped = step(state, hp, jax.random.key(0)) if step else ()
-        return state, stepped, experiment.measure(state, hp), expensive(state, hp) if expensive else ()
-
     shapes = hp_shapes(template)
     if not hasattr(shapes, "steps"):
         return False
-    traced = jax.make_jaxpr(one_run)(shapes).jaxpr
+    traced = jax.make_jaxpr(functools.partial(returns, experiment))(shapes).jaxpr
     _, used = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
     marked = jax.tree.map(lambda _: False, shapes)
     (place,) = np.flatnonzero(jax.tree.leaves(dataclasses.replace(marked, steps=True)))

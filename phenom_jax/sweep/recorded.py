@@ -52,6 +52,11 @@ def step_metric_names(experiment: Experiment, template: Any) -> tuple[str, ...]:
     return _metrics(_returned(experiment, hp_shapes(template)))["step"]._fields if experiment.step else ()
 
 
+def returns(experiment: Experiment, hp: Any) -> dict[str, Any]:
+    """Returns what every function of a run returns before its first step, by the name of the function."""
+    return _returns(experiment.init, experiment.measure, experiment.expensive, experiment.step, hp)
+
+
 def metric_shapes(experiment: Experiment, hp: Any) -> dict[str, Any]:
     """Returns the shapes of the metrics of a run by the function that returns them: measure, expensive, step.
 
@@ -113,15 +118,14 @@ def _returned(experiment: Experiment, shapes: Any) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=64)  # tracing takes longer than all else that is done before a training
 def _traced(functions: tuple, shapes: tuple, structure: Any, _: np.dtype) -> dict[str, Any]:
-    init, measure, expensive, step = functions
+    return jax.eval_shape(functools.partial(_returns, *functions), structure.unflatten(shapes))
 
-    def one_run(hp: Any) -> dict[str, Any]:
-        state = init(hp)
-        found = {"init": state, "measure": measure(state, hp)}
-        if expensive:
-            found["expensive"] = expensive(state, hp)
-        if step:
-            found["step"] = step(state, hp, jax.random.key(0))
-        return found
 
-    return jax.eval_shape(one_run, structure.unflatten(shapes))
+def _returns(init: Any, measure: Any, expensive: Any, step: Any, hp: Any) -> dict[str, Any]:
+    state = init(hp)
+    found = {"init": state, "measure": measure(state, hp)}
+    if expensive:
+        found["expensive"] = expensive(state, hp)
+    if step:
+        found["step"] = step(state, hp, jax.random.key(0))
+    return found

@@ -20,7 +20,7 @@ def test_it_measures_what_the_sweep_measures(tmp_path, capsys):
     results = toy.results_of(tmp_path)
     trained = results.isel(run=int(np.argmax(results.seed.values == 3))).sel(step=10)
     capsys.readouterr()
-    debug(toy.toy, parse_sweep(toy.Toy, {**flags, "seed": "3"}))
+    debug(toy.toy, parse_sweep(toy.Toy, {**flags, "seed": "3"}), toy.toy.schedule)
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("one run of 1, without compilation: --seed=3 --steps=10")
     assert said[-1].startswith("step 10: ")
@@ -40,7 +40,7 @@ def test_python_runs_at_every_step_and_a_nan_has_its_place(capsys):
         return state, Loss(jnp.log(-jnp.square(state.weights.hidden).sum()) if len(seen) == 4 else jnp.float32(0))
 
     with pytest.raises(FloatingPointError):
-        debug(dataclasses.replace(toy.toy, step=step), parse_sweep(toy.Toy, {"steps": "60"}))
+        debug(dataclasses.replace(toy.toy, step=step), parse_sweep(toy.Toy, {"steps": "60"}), toy.toy.schedule)
     assert len(seen) == 4 and "step 0: " in capsys.readouterr().out
 
 
@@ -53,5 +53,7 @@ def test_a_sweep_is_refused_where_jax_is_set_to_debug(tmp_path):
 
 def test_the_flag_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(main_module, "start_jax", lambda *_: None)  # these tests have started it
-    assert launch(toy.toy, ["--debug", "--steps=5", "--seed=0:3", f"--out={tmp_path / 'out'}"], "typed") == 0
-    assert "one run of 3" in capsys.readouterr().out and not (tmp_path / "out").exists()
+    flags = ["--debug", "--steps=6", "--resolution=1", "--points=20", "--seed=0:3", f"--out={tmp_path / 'out'}"]
+    assert launch(toy.toy, flags, "typed") == 0
+    said = capsys.readouterr().out
+    assert "one run of 3" in said and said.count("\nstep ") == 7 and not (tmp_path / "out").exists()
